@@ -1,0 +1,226 @@
+!> The ranks of a run and what they tell each other; with `da_base_domain` the only code that knows MPI.
+module da_base_communicator
+   use mpi_f08, only: MPI_Comm, MPI_COMM_WORLD, MPI_Init, MPI_Finalize, MPI_Comm_rank, MPI_Comm_size, &
+      MPI_Allreduce, MPI_Bcast, MPI_Exscan, MPI_Alltoall, MPI_Alltoallv, MPI_Barrier, &
+      MPI_IN_PLACE, MPI_DOUBLE_PRECISION, MPI_INTEGER, MPI_INTEGER8, MPI_CHARACTER, &
+      MPI_MAX, MPI_MIN, MPI_SUM
+   use da_base_kinds, only: wp, i8
+   use da_base_error, only: error_type, input_error
+   use da_base_system, only: environment
+   use da_base_text, only: to_text
+   implicit none
+   private
+   public :: communicator_type, start_communication, stop_communication
+
+   !> A group of ranks, counted from zero.
+   type :: communicator_type
+      type(MPI_Comm) :: mpi
+      integer :: rank = 0
+      integer :: ranks = 1
+   contains
+      procedure :: is_root
+      procedure :: handle
+      procedure :: maxima
+      procedure :: exact_sums
+      procedure :: count_sums
+      procedure :: largest
+      procedure :: broadcast_text
+      procedure :: broadcast_integers
+      procedure :: count_before
+      procedure :: route
+      procedure :: agree
+      procedure :: barrier
+   end type communicator_type
+
+contains
+
+   !> Start MPI; refuses a launcher of another MPI, which would start N copies of a run of one rank.
+   subroutine start_communication(self, error)
+      type(communicator_type), intent(out) :: self
+      type(error_type), allocatable, intent(out) :: error
+      character(len=20), parameter :: launchers(2) = [character(len=20) :: &
+         'OMPI_COMM_WORLD_SIZE', 'PMI_SIZE']
+      character(len=:), allocatable :: promised
+      integer :: i
+      integer :: ranks
+      integer :: status
+
+      call MPI_Init()
+      self%mpi = MPI_COMM_WORLD
+      call MPI_Comm_rank(self%mpi, self%rank)
+      call MPI_Comm_size(self%mpi, self%ranks)
+      do i = 1, size(launchers)
+         promised = environment(trim(launchers(i)))
+         if (len(promised) == 0) cycle
+         read (promised, *, iostat=status) ranks
+         if (status /= 0 .or. ranks == self%ranks) cycle
+         call input_error(error, 'the launcher started '//promised//' ranks, but MPI sees '// &
+                          to_text(self%ranks)//': mpirun belongs to another MPI than da_cycle '// &
+                          'was built with')
+         return
+      end do
+   end subroutine start_communication
+
+   subroutine stop_communication()
+      call MPI_Finalize()
+   end subroutine stop_communication
+
+   pure function is_root(self) result(yes)
+      class(communicator_type), intent(in) :: self
+      logical :: yes
+
+      yes = self%rank == 0
+   end function is_root
+
+   !> The communicator as libraries with an older interface take it.
+   pure function handle(self) result(number)
+      class(communicator_type), intent(in) :: self
+      integer :: number
+
+      number = self%mpi%MPI_VAL
+   end function handle
+
+   !> Elementwise maximum over the ranks.
+   subroutine maxima(self, values)
+      class(communicator_type), intent(in) :: self
+      real(wp), contiguous, intent(inout) :: values(:)
+
+      if (self%ranks == 1) return
+      call MPI_Allreduce(MPI_IN_PLACE, values, size(values), MPI_DOUBLE_PRECISION, MPI_MAX, self%mpi)
+   end subroutine maxima
+
+   !> Elementwise sum over the ranks of numbers whose sums are exact, so that order does not matter.
+   subroutine exact_sums(self, values)
+      class(communicator_type), intent(in) :: self
+      real(wp), contiguous, intent(inout) :: values(:)
+
+      if (self%ranks == 1) return
+      call MPI_Allreduce(MPI_IN_PLACE, values, size(values), MPI_DOUBLE_PRECISION, MPI_SUM, self%mpi)
+   end subroutine exact_sums
+
+   !> Elementwise sum of counts over the ranks.
+   subroutine count_sums(self, counts)
+      class(communicator_type), intent(in) :: self
+      integer(i8), contiguous, intent(inout) :: counts(:)
+
+      if (self%ranks == 1) return
+      call MPI_Allreduce(MPI_IN_PLACE, counts, size(counts), MPI_INTEGER8, MPI_SUM, self%mpi)
+   end subroutine count_sums
+
+   !> The largest value over the ranks.
+   function largest(self, value) result(maximum)
+      class(communicator_type), intent(in) :: self
+      integer, intent(in) :: value
+      integer :: maximum
+
+      maximum = value
+      if (self%ranks == 1) return
+      call MPI_Allreduce(value, maximum, 1, MPI_INTEGER, MPI_MAX, self%mpi)
+   end function largest
+
+   !> Everyone gets the text of one rank.
+   subroutine broadcast_text(self, text, source)
+      class(communicator_type), intent(in) :: self
+      character(len=:), allocatable, intent(inout) :: text
+      integer, intent(in) :: source
+      integer :: length
+
+      if (self%ranks == 1) return
+      length = 0
+      if (allocated(text)) length = len(text)
+      call MPI_Bcast(length, 1, MPI_INTEGER, source, self%mpi)
+      if (self%rank /= source) then
+         if (allocated(text)) deallocate (text)
+         allocate (character(len=length) :: text)
+      end if
+      if (length > 0) call MPI_Bcast(text, length, MPI_CHARACTER, source, self%mpi)
+   end subroutine broadcast_text
+
+   !> Everyone gets the integers of one rank.
+   subroutine broadcast_integers(self, values, source)
+      class(communicator_type), intent(in) :: self
+      integer, contiguous, intent(inout) :: values(:)
+      integer, intent(in) :: source
+
+      if (self%ranks == 1) return
+      call MPI_Bcast(values, size(values), MPI_INTEGER, source, self%mpi)
+   end subroutine broadcast_integers
+
+   !> The sum of a count over the ranks before this one.
+   function count_before(self, count) result(before)
+      class(communicator_type), intent(in) :: self
+      integer(i8), intent(in) :: count
+      integer(i8) :: before
+
+      before = 0
+      if (self%ranks == 1) return
+      call MPI_Exscan(count, before, 1, MPI_INTEGER8, MPI_SUM, self%mpi)
+      if (self%rank == 0) before = 0
+   end function count_before
+
+   !> Send each column of `rows` to the rank named in `target`; columns arrive ordered by sender.
+   subroutine route(self, rows, target, arrived)
+      class(communicator_type), intent(in) :: self
+      real(wp), contiguous, intent(in) :: rows(:, :)
+      integer, intent(in) :: target(:)
+      real(wp), allocatable, intent(out) :: arrived(:, :)
+      integer, dimension(0:self%ranks - 1) :: sent, received, sent_start, received_start, next
+      real(wp), allocatable :: sorted(:, :)
+      integer :: width
+      integer :: r
+      integer :: j
+
+      width = size(rows, 1)
+      sent = 0
+      do j = 1, size(target)
+         sent(target(j)) = sent(target(j)) + 1
+      end do
+      call MPI_Alltoall(sent, 1, MPI_INTEGER, received, 1, MPI_INTEGER, self%mpi)
+      sent_start(0) = 0
+      received_start(0) = 0
+      do r = 1, self%ranks - 1
+         sent_start(r) = sent_start(r - 1) + sent(r - 1)
+         received_start(r) = received_start(r - 1) + received(r - 1)
+      end do
+      next = sent_start
+      allocate (sorted(width, size(target)), arrived(width, sum(received)))
+      do j = 1, size(target)
+         next(target(j)) = next(target(j)) + 1
+         sorted(:, next(target(j))) = rows(:, j)
+      end do
+      call MPI_Alltoallv(sorted, width*sent, width*sent_start, MPI_DOUBLE_PRECISION, &
+                         arrived, width*received, width*received_start, MPI_DOUBLE_PRECISION, self%mpi)
+   end subroutine route
+
+   !> If any rank has an error, all have that of the first such rank.
+   subroutine agree(self, error)
+      class(communicator_type), intent(in) :: self
+      type(error_type), allocatable, intent(inout) :: error
+      character(len=:), allocatable :: message
+      integer :: first
+      integer :: status(1)
+
+      if (self%ranks == 1) return
+      first = self%ranks
+      if (allocated(error)) first = self%rank
+      call MPI_Allreduce(MPI_IN_PLACE, first, 1, MPI_INTEGER, MPI_MIN, self%mpi)
+      if (first == self%ranks) return
+      status = 0
+      if (allocated(error)) then
+         message = error%message
+         status = error%status
+      end if
+      call self%broadcast_text(message, first)
+      call self%broadcast_integers(status, first)
+      if (allocated(error)) deallocate (error)
+      allocate (error)
+      error%message = message
+      error%status = status(1)
+   end subroutine agree
+
+   subroutine barrier(self)
+      class(communicator_type), intent(in) :: self
+
+      call MPI_Barrier(self%mpi)
+   end subroutine barrier
+end module da_base_communicator

@@ -1,0 +1,151 @@
+!> The small dense matrices of ensemble space: eigen-decomposition, functions of it, random rotations.
+module da_base_linear_algebra
+   use da_base_kinds, only: wp, i8
+   use da_base_error, only: error_type, run_error
+   use da_base_random, only: random_key_type, normals
+   use da_base_text, only: to_text
+   implicit none
+   private
+   public :: eigen_type, new_eigen, random_rotation, identity
+
+   !> Decomposes symmetric matrices of one size, a = V diag(values) V^T, without allocating.
+   type :: eigen_type
+      real(wp), allocatable :: vectors(:, :)
+      real(wp), allocatable :: values(:)
+      real(wp), allocatable, private :: work(:)
+   contains
+      procedure :: decompose
+      procedure :: power
+   end type eigen_type
+
+   interface
+      subroutine dsyev(jobz, uplo, n, a, lda, w, work, lwork, info)
+         import :: wp
+         character(len=1), intent(in) :: jobz
+         character(len=1), intent(in) :: uplo
+         integer, intent(in) :: n
+         integer, intent(in) :: lda
+         real(wp), intent(inout) :: a(lda, *)
+         real(wp), intent(out) :: w(*)
+         real(wp), intent(out) :: work(*)
+         integer, intent(in) :: lwork
+         integer, intent(out) :: info
+      end subroutine dsyev
+   end interface
+
+contains
+
+   pure subroutine new_eigen(n, eigen)
+      integer, intent(in) :: n
+      type(eigen_type), intent(out) :: eigen
+      integer, parameter :: block = 34
+
+      allocate (eigen%vectors(n, n), eigen%values(n), eigen%work(block*n))
+   end subroutine new_eigen
+
+   !> Decompose a symmetric matrix (its lower triangle is read).
+   subroutine decompose(self, a, error)
+      class(eigen_type), intent(inout) :: self
+      real(wp), intent(in) :: a(:, :)
+      type(error_type), allocatable, intent(out) :: error
+      integer :: info
+
+      if (.not. all(abs(a) <= huge(a))) then
+         call run_error(error, 'the ensemble is not finite any more: it has diverged')
+         return
+      end if
+      self%vectors = a
+      call dsyev('V', 'L', size(a, 1), self%vectors, size(a, 1), self%values, self%work, &
+                 size(self%work), info)
+      if (info /= 0) then
+         call run_error(error, 'the eigen-decomposition of a '//to_text(size(a, 1))//' x '// &
+                        to_text(size(a, 1))//' matrix in ensemble space failed (LAPACK dsyev: '// &
+                        to_text(info)//'): the ensemble has probably diverged')
+      end if
+   end subroutine decompose
+
+   !> The decomposed matrix to a real power.
+   pure subroutine power(self, exponent, a)
+      class(eigen_type), intent(in) :: self
+      real(wp), intent(in) :: exponent
+      real(wp), intent(out) :: a(:, :)
+      real(wp) :: factor(size(self%values))
+      integer :: n
+      integer :: i
+      integer :: k
+
+      n = size(self%values)
+      factor = self%values**exponent
+      a = 0
+      do k = 1, n
+         do i = 1, n
+            a(:, i) = a(:, i) + (factor(k)*self%vectors(i, k))*self%vectors(:, k)
+         end do
+      end do
+   end subroutine power
+
+   !> A random orthogonal matrix that keeps the mean: u 1 = 1 (Sakov & Oke 2008, MWR 136, 1042-1053).
+   !>
+   !> A Haar-distributed rotation of the n - 1 directions orthogonal to 1, as a product of Householder
+   !> reflections of Gaussian vectors (Stewart 1980), turned by the reflection that takes e_1 to 1/sqrt(n).
+   subroutine random_rotation(key, u)
+      type(random_key_type), intent(in) :: key
+      real(wp), intent(out) :: u(:, :)
+      real(wp), dimension(size(u, 1)) :: v
+      real(wp) :: signs(size(u, 1))
+      real(wp) :: first
+      integer(i8) :: counter
+      integer :: n
+      integer :: k
+
+      n = size(u, 1)
+      u = identity(n)
+      counter = 0
+      signs = 1
+      do k = n - 1, 1, -1
+         v = 0
+         call normals(key, counter, v(n - k + 1:))
+         counter = counter + k
+         first = v(n - k + 1)
+         signs(n - k + 1) = sign(1.0_wp, first)
+         if (k == 1) exit
+         v(n - k + 1) = first + sign(sqrt(dot_product(v, v)), first)
+         call reflect(v, n - k + 1, u)
+      end do
+      do k = 1, n
+         u(:, k) = u(:, k)*signs(k)
+      end do
+      v = 1/sqrt(real(n, wp))
+      v(1) = v(1) - 1
+      if (n == 1) return
+      call reflect(v, 1, u)
+      u = transpose(u)
+      call reflect(v, 1, u)
+      u = transpose(u)
+   end subroutine random_rotation
+
+   !> u ← (I - 2 v v^T / v^T v) u for a vector that is zero before `start`.
+   pure subroutine reflect(v, start, u)
+      real(wp), intent(in) :: v(:)
+      integer, intent(in) :: start
+      real(wp), intent(inout) :: u(:, :)
+      real(wp) :: scale
+      integer :: j
+
+      scale = 2/dot_product(v(start:), v(start:))
+      do j = 1, size(u, 2)
+         u(start:, j) = u(start:, j) - (scale*dot_product(v(start:), u(start:, j)))*v(start:)
+      end do
+   end subroutine reflect
+
+   pure function identity(n) result(a)
+      integer, intent(in) :: n
+      real(wp) :: a(n, n)
+      integer :: i
+
+      a = 0
+      do i = 1, n
+         a(i, i) = 1
+      end do
+   end function identity
+end module da_base_linear_algebra

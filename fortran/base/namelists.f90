@@ -1,0 +1,444 @@
+!> Settings from a namelist file: every implementation states its group's keys, defaults, ranges and meaning
+!> once, and that one statement reads them, checks them, documents them and echoes their effective values.
+module da_base_namelists
+   use da_base_kinds, only: wp
+   use da_base_error, only: error_type, input_error
+   use da_base_namelist_text, only: group_type, entry_type, value_type, parse_namelists
+   use da_base_text, only: to_text, lower, join, quoted, pad
+   implicit none
+   private
+   public :: namelists_type, new_namelists, new_documentation, name_length
+
+   integer, parameter :: name_length = 40
+   character(len=1), parameter :: newline = achar(10)
+
+   !> A file's groups while they are read: `open_group`, `get` for each key, `close_group`.
+   type :: namelists_type
+      character(len=:), allocatable :: file
+      !> The effective value of every key read so far, as a namelist.
+      character(len=:), allocatable :: effective
+      !> Instead of reading: the commented default namelist.
+      character(len=:), allocatable :: documentation
+      character(len=name_length), allocatable :: known_groups(:)
+      !> 'truth_' while the settings of the truth's model are read: they override the forecast model's.
+      character(len=:), allocatable :: prefix
+      !> Documentation only: this group is an alternative to the default and is commented out.
+      logical :: alternative = .false.
+      type(group_type), allocatable, private :: groups(:)
+      integer, private :: current = 0
+      logical, private :: documenting = .false.
+      character(len=:), allocatable, private :: group_name
+      character(len=name_length), allocatable, private :: known_keys(:)
+      type(error_type), allocatable, private :: error
+   contains
+      procedure :: has_group
+      procedure :: open_group
+      procedure :: close_group
+      procedure :: check_known
+      procedure :: check_used
+      procedure :: given
+      procedure :: reject
+      generic :: get => get_integer, get_real, get_logical, get_string, get_reals
+      procedure, private :: get_integer
+      procedure, private :: get_real
+      procedure, private :: get_logical
+      procedure, private :: get_string
+      procedure, private :: get_reals
+      procedure, private :: values_of
+      procedure, private :: single_value
+      procedure, private :: place
+   end type namelists_type
+
+contains
+
+   !> The groups of a namelist file's text.
+   subroutine new_namelists(text, file, namelists, error)
+      character(len=*), intent(in) :: text
+      character(len=*), intent(in) :: file
+      type(namelists_type), intent(out) :: namelists
+      type(error_type), allocatable, intent(out) :: error
+
+      namelists%file = file
+      namelists%prefix = ''
+      namelists%effective = ''
+      allocate (namelists%known_groups(0))
+      call parse_namelists(text, file, namelists%groups, error)
+   end subroutine new_namelists
+
+   !> Readers given this write documentation in place of reading.
+   subroutine new_documentation(namelists)
+      type(namelists_type), intent(out) :: namelists
+
+      namelists%file = ''
+      namelists%prefix = ''
+      namelists%effective = ''
+      namelists%documentation = ''
+      namelists%documenting = .true.
+      allocate (namelists%known_groups(0), namelists%groups(0))
+   end subroutine new_documentation
+
+   pure function has_group(self, name) result(yes)
+      class(namelists_type), intent(in) :: self
+      character(len=*), intent(in) :: name
+      logical :: yes
+      integer :: g
+
+      yes = .false.
+      do g = 1, size(self%groups)
+         yes = yes .or. self%groups(g)%name == name
+      end do
+   end function has_group
+
+   !> Turn to a group; a group that the file lacks has its defaults.
+   subroutine open_group(self, name, summary)
+      class(namelists_type), intent(inout) :: self
+      character(len=*), intent(in) :: name
+      character(len=*), intent(in) :: summary
+      character(len=name_length) :: entry
+      integer :: g
+
+      self%group_name = self%prefix//name
+      self%current = 0
+      self%known_keys = [character(len=name_length) ::]
+      do g = 1, size(self%groups)
+         if (self%groups(g)%name == self%group_name) then
+            self%current = g
+            self%groups(g)%used = .true.
+         end if
+      end do
+      entry = self%group_name
+      self%known_groups = [character(len=name_length) :: self%known_groups, entry]
+      self%effective = self%effective//'&'//self%group_name//newline
+      if (self%documenting) then
+         self%documentation = self%documentation//'! '//summary//newline//mark(self)//'&'// &
+            self%group_name//newline
+      end if
+   end subroutine open_group
+
+   !> Leave the group: the first mistake found in it, a key that it does not know included.
+   subroutine close_group(self, error)
+      class(namelists_type), intent(inout) :: self
+      type(error_type), allocatable, intent(out) :: error
+      integer :: e
+
+      self%effective = self%effective//'/'//newline
+      if (self%documenting) then
+         self%documentation = self%documentation//mark(self)//'/'//newline//newline
+      end if
+      if (self%current > 0) then
+         associate (entries => self%groups(self%current)%entries)
+            do e = 1, size(entries)
+               if (any(self%known_keys == entries(e)%key)) cycle
+               call input_error(error, self%file//', line '//to_text(entries(e)%line)//': &'// &
+                                self%group_name//' '//entries(e)%key//' is not a known key (known: '// &
+                                join(self%known_keys)//')')
+               return
+            end do
+         end associate
+      end if
+      if (allocated(self%error)) then
+         call move_alloc(self%error, error)
+      end if
+   end subroutine close_group
+
+   !> Before all readers: groups that no setting could use.
+   subroutine check_known(self, all_groups, error)
+      class(namelists_type), intent(in) :: self
+      character(len=*), intent(in) :: all_groups(:)
+      type(error_type), allocatable, intent(out) :: error
+      integer :: g
+
+      do g = 1, size(self%groups)
+         associate (group => self%groups(g))
+            if (any(all_groups == group%name)) cycle
+            call input_error(error, self%file//', line '//to_text(group%line)//': &'//group%name// &
+                             ' is not a known group (known: '//join(all_groups)//')')
+            return
+         end associate
+      end do
+   end subroutine check_known
+
+   !> After all readers: groups that this run has no use for; nothing asked for is silently left out.
+   subroutine check_used(self, error)
+      class(namelists_type), intent(in) :: self
+      type(error_type), allocatable, intent(out) :: error
+      integer :: g
+
+      do g = 1, size(self%groups)
+         associate (group => self%groups(g))
+            if (group%used) cycle
+            call input_error(error, self%file//', line '//to_text(group%line)//': &'//group%name// &
+                             ' is not used by this run (in use: '//join(self%known_groups)// &
+                             '); remove it, or choose what it belongs to')
+            return
+         end associate
+      end do
+   end subroutine check_used
+
+   !> Whether the file gives a key of the current group.
+   pure function given(self, key) result(yes)
+      class(namelists_type), intent(in) :: self
+      character(len=*), intent(in) :: key
+      logical :: yes
+      integer :: e
+
+      yes = .false.
+      if (self%current == 0) return
+      associate (entries => self%groups(self%current)%entries)
+         do e = 1, size(entries)
+            yes = yes .or. entries(e)%key == key
+         end do
+      end associate
+   end function given
+
+   !> A mistake in a key's value that only its reader can see; the first one counts.
+   subroutine reject(self, key, reason)
+      class(namelists_type), intent(inout) :: self
+      character(len=*), intent(in) :: key
+      character(len=*), intent(in) :: reason
+      type(error_type), allocatable :: error
+
+      if (allocated(self%error)) return
+      call input_error(error, self%place(key)//' '//reason)
+      call move_alloc(error, self%error)
+   end subroutine reject
+
+   subroutine get_integer(self, key, value, meaning, minimum, maximum)
+      class(namelists_type), intent(inout) :: self
+      character(len=*), intent(in) :: key
+      integer, intent(inout) :: value
+      character(len=*), intent(in) :: meaning
+      integer, intent(in), optional :: minimum
+      integer, intent(in), optional :: maximum
+      type(value_type), allocatable :: written
+      integer :: status
+
+      call self%single_value(key, written)
+      if (allocated(written)) then
+         status = 1
+         if (.not. written%is_string .and. verify(written%text, '+-0123456789') == 0) then
+            read (written%text, *, iostat=status) value
+         end if
+         if (status /= 0) call self%reject(key, '= '//shown(written)//': an integer is needed')
+      end if
+      if (present(minimum)) then
+         if (value < minimum) call self%reject(key, '= '//to_text(value)//': must be at least '// &
+                                               to_text(minimum))
+      end if
+      if (present(maximum)) then
+         if (value > maximum) call self%reject(key, '= '//to_text(value)//': must be at most '// &
+                                               to_text(maximum))
+      end if
+      call note(self, key, to_text(value), meaning)
+   end subroutine get_integer
+
+   subroutine get_real(self, key, value, meaning, minimum, maximum, above)
+      class(namelists_type), intent(inout) :: self
+      character(len=*), intent(in) :: key
+      real(wp), intent(inout) :: value
+      character(len=*), intent(in) :: meaning
+      real(wp), intent(in), optional :: minimum
+      real(wp), intent(in), optional :: maximum
+      real(wp), intent(in), optional :: above
+      type(value_type), allocatable :: written
+
+      call self%single_value(key, written)
+      if (allocated(written)) call convert_real(self, key, written, value)
+      if (present(minimum)) then
+         if (value < minimum) call self%reject(key, '= '//to_text(value)//': must be at least '// &
+                                               to_text(minimum))
+      end if
+      if (present(maximum)) then
+         if (value > maximum) call self%reject(key, '= '//to_text(value)//': must be at most '// &
+                                               to_text(maximum))
+      end if
+      if (present(above)) then
+         if (value <= above) call self%reject(key, '= '//to_text(value)//': must be above '// &
+                                              to_text(above))
+      end if
+      call note(self, key, to_text(value), meaning)
+   end subroutine get_real
+
+   subroutine get_logical(self, key, value, meaning)
+      class(namelists_type), intent(inout) :: self
+      character(len=*), intent(in) :: key
+      logical, intent(inout) :: value
+      character(len=*), intent(in) :: meaning
+      type(value_type), allocatable :: written
+
+      call self%single_value(key, written)
+      if (allocated(written)) then
+         select case (lower(written%text))
+         case ('.true.', 'true', 't', '.t.')
+            value = .true.
+         case ('.false.', 'false', 'f', '.f.')
+            value = .false.
+         case default
+            call self%reject(key, '= '//shown(written)//': .true. or .false. is needed')
+         end select
+         if (written%is_string) call self%reject(key, '= '//shown(written)//': .true. or .false. '// &
+                                                 'is needed, without quotes')
+      end if
+      call note(self, key, to_text(value), meaning)
+   end subroutine get_logical
+
+   !> A string; `choices` are the words that are known.
+   subroutine get_string(self, key, value, meaning, choices)
+      class(namelists_type), intent(inout) :: self
+      character(len=*), intent(in) :: key
+      character(len=:), allocatable, intent(inout) :: value
+      character(len=*), intent(in) :: meaning
+      character(len=*), intent(in), optional :: choices(:)
+      type(value_type), allocatable :: written
+      character(len=:), allocatable :: explained
+
+      call self%single_value(key, written)
+      if (allocated(written)) then
+         if (written%is_string) then
+            value = trim(written%text)
+         else
+            call self%reject(key, '= '//written%text//": a string in quotes is needed: '"// &
+                             written%text//"'")
+         end if
+      end if
+      explained = meaning
+      if (present(choices)) then
+         explained = meaning//' ('//join(choices)//')'
+         if (.not. any(choices == value)) then
+            call self%reject(key, "= '"//value//"' is not known (known: "//join(choices)//')')
+         end if
+      end if
+      call note(self, key, quoted(value), explained)
+   end subroutine get_string
+
+   !> A list of numbers, empty where none is given.
+   subroutine get_reals(self, key, values, meaning)
+      class(namelists_type), intent(inout) :: self
+      character(len=*), intent(in) :: key
+      real(wp), allocatable, intent(inout) :: values(:)
+      character(len=*), intent(in) :: meaning
+      type(value_type), allocatable :: written(:)
+      character(len=:), allocatable :: list
+      integer :: i
+
+      call self%values_of(key, written)
+      if (allocated(written)) then
+         if (allocated(values)) deallocate (values)
+         allocate (values(size(written)))
+         do i = 1, size(written)
+            call convert_real(self, key, written(i), values(i))
+         end do
+      end if
+      list = ''
+      do i = 1, size(values)
+         if (i > 1) list = list//', '
+         list = list//to_text(values(i))
+      end do
+      call note(self, key, list, meaning)
+   end subroutine get_reals
+
+   subroutine convert_real(self, key, written, value)
+      class(namelists_type), intent(inout) :: self
+      character(len=*), intent(in) :: key
+      type(value_type), intent(in) :: written
+      real(wp), intent(inout) :: value
+      integer :: status
+
+      status = 1
+      if (.not. written%is_string .and. verify(lower(written%text), '+-.0123456789de') == 0) then
+         read (written%text, *, iostat=status) value
+      end if
+      if (status == 0 .and. .not. abs(value) <= huge(value)) status = 1
+      if (status /= 0) then
+         value = 0
+         call self%reject(key, '= '//shown(written)//': a number is needed')
+      end if
+   end subroutine convert_real
+
+   subroutine single_value(self, key, written)
+      class(namelists_type), intent(inout) :: self
+      character(len=*), intent(in) :: key
+      type(value_type), allocatable, intent(out) :: written
+      type(value_type), allocatable :: all_written(:)
+
+      call self%values_of(key, all_written)
+      if (.not. allocated(all_written)) return
+      if (size(all_written) == 1) then
+         written = all_written(1)
+      else
+         call self%reject(key, 'has '//to_text(size(all_written))//' values: one is needed')
+      end if
+   end subroutine single_value
+
+   subroutine values_of(self, key, written)
+      class(namelists_type), intent(inout) :: self
+      character(len=*), intent(in) :: key
+      type(value_type), allocatable, intent(out) :: written(:)
+      character(len=name_length) :: entry
+      integer :: e
+
+      entry = key
+      self%known_keys = [character(len=name_length) :: self%known_keys, entry]
+      if (self%current == 0) return
+      associate (entries => self%groups(self%current)%entries)
+         do e = 1, size(entries)
+            if (entries(e)%key == key) written = entries(e)%values
+         end do
+      end associate
+   end subroutine values_of
+
+   !> 'run.nml, line 3: &lorenz96 forcing'.
+   pure function place(self, key) result(text)
+      class(namelists_type), intent(in) :: self
+      character(len=*), intent(in) :: key
+      character(len=:), allocatable :: text
+      integer :: e
+
+      text = '&'//self%group_name//' '//key
+      if (self%current == 0) then
+         text = self%file//': '//text
+         return
+      end if
+      associate (entries => self%groups(self%current)%entries)
+         do e = 1, size(entries)
+            if (entries(e)%key == key) then
+               text = self%file//', line '//to_text(entries(e)%line)//': '//text
+               return
+            end if
+         end do
+      end associate
+      text = self%file//': '//text
+   end function place
+
+   subroutine note(self, key, value, meaning)
+      class(namelists_type), intent(inout) :: self
+      character(len=*), intent(in) :: key
+      character(len=*), intent(in) :: value
+      character(len=*), intent(in) :: meaning
+      integer, parameter :: column = 36
+      character(len=:), allocatable :: assignment
+
+      assignment = '   '//key//' = '//value
+      if (len(value) > 0) self%effective = self%effective//assignment//newline
+      if (.not. self%documenting) return
+      if (len(value) == 0) assignment = '   ! '//key//' ='
+      self%documentation = self%documentation//mark(self)//pad(assignment, column)//' ! '//meaning// &
+         newline
+   end subroutine note
+
+   pure function mark(self) result(text)
+      class(namelists_type), intent(in) :: self
+      character(len=:), allocatable :: text
+
+      text = ''
+      if (self%alternative) text = '! '
+   end function mark
+
+   pure function shown(written) result(text)
+      type(value_type), intent(in) :: written
+      character(len=:), allocatable :: text
+
+      text = written%text
+      if (written%is_string) text = quoted(written%text)
+   end function shown
+end module da_base_namelists

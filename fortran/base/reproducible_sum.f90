@@ -1,0 +1,208 @@
+!> Sums over the domain that do not depend on the order of the terms, nor on who holds them.
+!>
+!> Each term is cut at two fixed positions below the largest one (Demmel & Nguyen 2013, Fast reproducible
+!> floating-point summation, with two folds); the pieces are so short that their sums are exact, hence
+!> independent of order, and what is cut off is below the rounding error of an ordinary sum.
+module da_base_reproducible_sum
+   use, intrinsic :: ieee_arithmetic, only: ieee_value, ieee_quiet_nan
+   use da_base_kinds, only: wp, i8
+   use da_base_communicator, only: communicator_type
+   implicit none
+   private
+   public :: sum_columns, sum_products
+
+   !> Independent partial sums, so that the processor can add them side by side.
+   integer, parameter :: lanes = 8
+
+contains
+
+   !> sums(k) = Σ x(:, k) over all ranks; `terms` is the number of terms of a column over all ranks.
+   subroutine sum_columns(communicator, terms, x, sums)
+      type(communicator_type), intent(in) :: communicator
+      integer(i8), intent(in) :: terms
+      real(wp), contiguous, intent(in) :: x(:, :)
+      real(wp), intent(out) :: sums(:)
+      real(wp), dimension(size(x, 2)) :: bound
+      real(wp), dimension(2*size(x, 2)) :: folds
+      real(wp) :: cut(2)
+      integer :: k
+
+      do k = 1, size(x, 2)
+         bound(k) = magnitude(x(:, k))
+      end do
+      call communicator%maxima(bound)
+      do k = 1, size(x, 2)
+         cut = cuts(bound(k), terms)
+         call fold_sum(size(x, 1), x(:, k), cut(1), cut(2), folds(2*k - 1), folds(2*k))
+      end do
+      call communicator%exact_sums(folds)
+      do k = 1, size(x, 2)
+         sums(k) = total(folds(2*k - 1), folds(2*k), bound(k))
+      end do
+   end subroutine sum_columns
+
+   !> sums(i, j) = Σ x(:, i) y(:, j) over all ranks; where `symmetric`, y is x and half the work is done.
+   subroutine sum_products(communicator, terms, x, y, symmetric, sums)
+      type(communicator_type), intent(in) :: communicator
+      integer(i8), intent(in) :: terms
+      real(wp), contiguous, intent(in) :: x(:, :)
+      real(wp), contiguous, intent(in) :: y(:, :)
+      logical, intent(in) :: symmetric
+      real(wp), intent(out) :: sums(:, :)
+      real(wp), dimension(size(x, 2) + size(y, 2)) :: bound
+      real(wp), allocatable :: folds(:)
+      real(wp) :: cut(2)
+      integer :: columns
+      integer :: i
+      integer :: j
+      integer :: k
+
+      columns = size(x, 2)
+      do i = 1, columns
+         bound(i) = magnitude(x(:, i))
+      end do
+      do j = 1, size(y, 2)
+         if (symmetric) then
+            bound(columns + j) = bound(j)
+         else
+            bound(columns + j) = magnitude(y(:, j))
+         end if
+      end do
+      call communicator%maxima(bound)
+      allocate (folds(2*columns*size(y, 2)))
+      k = 0
+      do j = 1, size(y, 2)
+         do i = merge(j, 1, symmetric), columns
+            cut = cuts(bound(i)*bound(columns + j), terms)
+            call fold_product(size(x, 1), x(:, i), y(:, j), cut(1), cut(2), folds(k + 1), folds(k + 2))
+            k = k + 2
+         end do
+      end do
+      call communicator%exact_sums(folds(:k))
+      k = 0
+      do j = 1, size(y, 2)
+         do i = merge(j, 1, symmetric), columns
+            sums(i, j) = total(folds(k + 1), folds(k + 2), bound(i)*bound(columns + j))
+            if (symmetric) sums(j, i) = sums(i, j)
+            k = k + 2
+         end do
+      end do
+   end subroutine sum_products
+
+   !> The largest absolute value; huge where a value is not finite.
+   pure function magnitude(x) result(largest)
+      real(wp), intent(in) :: x(:)
+      real(wp) :: largest
+      integer :: i
+
+      largest = 0
+      do i = 1, size(x)
+         if (.not. abs(x(i)) <= largest) largest = merge(abs(x(i)), huge(x), abs(x(i)) <= huge(x))
+      end do
+   end function magnitude
+
+   !> The two numbers whose addition and subtraction cuts a term below `bound` at a fixed position.
+   pure function cuts(bound, terms) result(cut)
+      real(wp), intent(in) :: bound
+      integer(i8), intent(in) :: terms
+      real(wp) :: cut(2)
+      real(wp), parameter :: middle = 1.5_wp
+      integer :: top
+      integer :: room
+
+      if (.not. summable(bound)) then
+         cut = 0
+         return
+      end if
+      room = int(bit_size(terms) - leadz(terms))
+      top = exponent(bound) + room
+      cut(1) = scale(middle, top)
+      cut(2) = scale(middle, top - digits(bound) + room + 1)
+   end function cuts
+
+   !> Neither zero, nor so large that a cut would overflow, nor so small that one would vanish.
+   elemental function summable(bound) result(yes)
+      real(wp), intent(in) :: bound
+      logical :: yes
+
+      yes = bound > tiny(bound)*2.0_wp**120 .and. bound < huge(bound)*2.0_wp**(-60)
+   end function summable
+
+   elemental function total(first, second, bound) result(sum_of_folds)
+      real(wp), intent(in) :: first
+      real(wp), intent(in) :: second
+      real(wp), intent(in) :: bound
+      real(wp) :: sum_of_folds
+
+      if (summable(bound)) then
+         sum_of_folds = first + second
+      else if (bound < 1) then
+         sum_of_folds = 0
+      else
+         sum_of_folds = ieee_value(first, ieee_quiet_nan)
+      end if
+   end function total
+
+   pure subroutine fold_sum(n, x, cut1, cut2, first, second)
+      integer, intent(in) :: n
+      real(wp), intent(in) :: x(n)
+      real(wp), intent(in) :: cut1
+      real(wp), intent(in) :: cut2
+      real(wp), intent(out) :: first
+      real(wp), intent(out) :: second
+      real(wp), dimension(lanes) :: s1, s2, q, r
+      integer :: whole
+      integer :: i
+
+      s1 = 0
+      s2 = 0
+      whole = n - mod(n, lanes)
+      do i = 1, whole, lanes
+         q = (x(i:i + lanes - 1) + cut1) - cut1
+         r = x(i:i + lanes - 1) - q
+         s1 = s1 + q
+         s2 = s2 + ((r + cut2) - cut2)
+      end do
+      do i = whole + 1, n
+         q(1) = (x(i) + cut1) - cut1
+         r(1) = x(i) - q(1)
+         s1(1) = s1(1) + q(1)
+         s2(1) = s2(1) + ((r(1) + cut2) - cut2)
+      end do
+      first = sum(s1)
+      second = sum(s2)
+   end subroutine fold_sum
+
+   pure subroutine fold_product(n, x, y, cut1, cut2, first, second)
+      integer, intent(in) :: n
+      real(wp), intent(in) :: x(n)
+      real(wp), intent(in) :: y(n)
+      real(wp), intent(in) :: cut1
+      real(wp), intent(in) :: cut2
+      real(wp), intent(out) :: first
+      real(wp), intent(out) :: second
+      real(wp), dimension(lanes) :: s1, s2, t, q, r
+      integer :: whole
+      integer :: i
+
+      s1 = 0
+      s2 = 0
+      whole = n - mod(n, lanes)
+      do i = 1, whole, lanes
+         t = x(i:i + lanes - 1)*y(i:i + lanes - 1)
+         q = (t + cut1) - cut1
+         r = t - q
+         s1 = s1 + q
+         s2 = s2 + ((r + cut2) - cut2)
+      end do
+      do i = whole + 1, n
+         t(1) = x(i)*y(i)
+         q(1) = (t(1) + cut1) - cut1
+         r(1) = t(1) - q(1)
+         s1(1) = s1(1) + q(1)
+         s2(1) = s2(1) + ((r(1) + cut2) - cut2)
+      end do
+      first = sum(s1)
+      second = sum(s2)
+   end subroutine fold_product
+end module da_base_reproducible_sum

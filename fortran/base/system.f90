@@ -1,0 +1,150 @@
+!> The few services of the operating system that a run needs.
+module da_base_system
+   use, intrinsic :: iso_c_binding, only: c_char, c_int, c_long, c_null_char, c_funptr, c_ptr, &
+      c_null_ptr, c_associated, c_f_procpointer
+   use da_base_kinds, only: wp
+   implicit none
+   private
+   public :: rename_file, remove_file, file_exists, writable_directory, directory_of
+   public :: is_terminal, environment, peak_memory, one_thread
+
+   integer(c_int), parameter :: may_write_and_enter = 3
+
+   interface
+      function c_rename(from, to) result(status) bind(c, name='rename')
+         import :: c_char, c_int
+         character(kind=c_char), intent(in) :: from(*)
+         character(kind=c_char), intent(in) :: to(*)
+         integer(c_int) :: status
+      end function c_rename
+      function c_unlink(path) result(status) bind(c, name='unlink')
+         import :: c_char, c_int
+         character(kind=c_char), intent(in) :: path(*)
+         integer(c_int) :: status
+      end function c_unlink
+      function c_access(path, mode) result(status) bind(c, name='access')
+         import :: c_char, c_int
+         character(kind=c_char), intent(in) :: path(*)
+         integer(c_int), value :: mode
+         integer(c_int) :: status
+      end function c_access
+      function c_isatty(descriptor) result(yes) bind(c, name='isatty')
+         import :: c_int
+         integer(c_int), value :: descriptor
+         integer(c_int) :: yes
+      end function c_isatty
+      function c_dlsym(handle, symbol) result(address) bind(c, name='dlsym')
+         import :: c_ptr, c_char, c_funptr
+         type(c_ptr), value :: handle
+         character(kind=c_char), intent(in) :: symbol(*)
+         type(c_funptr) :: address
+      end function c_dlsym
+   end interface
+
+   abstract interface
+      subroutine set_threads(threads) bind(c)
+         import :: c_int
+         integer(c_int), value :: threads
+      end subroutine set_threads
+   end interface
+
+contains
+
+   !> Put a finished file under its final name, in one step.
+   subroutine rename_file(from, to, ok)
+      character(len=*), intent(in) :: from
+      character(len=*), intent(in) :: to
+      logical, intent(out) :: ok
+
+      ok = c_rename(from//c_null_char, to//c_null_char) == 0
+   end subroutine rename_file
+
+   subroutine remove_file(path)
+      character(len=*), intent(in) :: path
+      integer(c_int) :: status
+
+      status = c_unlink(path//c_null_char)
+   end subroutine remove_file
+
+   function file_exists(path) result(yes)
+      character(len=*), intent(in) :: path
+      logical :: yes
+
+      inquire (file=path, exist=yes)
+   end function file_exists
+
+   !> Whether files can be created in a directory.
+   function writable_directory(path) result(yes)
+      character(len=*), intent(in) :: path
+      logical :: yes
+
+      yes = c_access(path//c_null_char, may_write_and_enter) == 0
+   end function writable_directory
+
+   pure function directory_of(path) result(directory)
+      character(len=*), intent(in) :: path
+      character(len=:), allocatable :: directory
+      integer :: slash
+
+      slash = index(path, '/', back=.true.)
+      if (slash == 0) then
+         directory = '.'
+      else
+         directory = path(:max(slash - 1, 1))
+      end if
+   end function directory_of
+
+   function is_terminal(descriptor) result(yes)
+      integer, intent(in) :: descriptor
+      logical :: yes
+
+      yes = c_isatty(int(descriptor, c_int)) == 1
+   end function is_terminal
+
+   !> The value of an environment variable, empty where it is not set.
+   function environment(name) result(value)
+      character(len=*), intent(in) :: name
+      character(len=:), allocatable :: value
+      integer :: length
+
+      call get_environment_variable(name, length=length)
+      allocate (character(len=length) :: value)
+      if (length > 0) call get_environment_variable(name, value)
+   end function environment
+
+   !> The most memory this process has held, in MiB (Linux; zero where it cannot be told).
+   function peak_memory() result(mebibytes)
+      real(wp) :: mebibytes
+      character(len=200) :: line
+      integer :: unit
+      integer :: status
+      integer :: kibibytes
+
+      mebibytes = 0
+      open (newunit=unit, file='/proc/self/status', action='read', status='old', iostat=status)
+      if (status /= 0) return
+      do
+         read (unit, '(a)', iostat=status) line
+         if (status /= 0) exit
+         if (line(:6) == 'VmHWM:') then
+            read (line(7:), *) kibibytes
+            mebibytes = kibibytes/1024.0_wp
+            exit
+         end if
+      end do
+      close (unit)
+   end function peak_memory
+
+   !> One BLAS thread a rank, whatever library stands behind LAPACK: ranks must not fight for cores.
+   subroutine one_thread()
+      procedure(set_threads), pointer :: set
+      type(c_funptr) :: address
+      integer(c_int), parameter :: one = 1
+
+      address = c_dlsym(c_null_ptr, 'openblas_set_num_threads'//c_null_char)
+      if (c_associated(address)) then
+         call c_f_procpointer(address, set)
+         call set(one)
+      end if
+   end subroutine one_thread
+end module da_base_system
