@@ -1,0 +1,83 @@
+!> The Lorenz-96 model (Lorenz & Emanuel 1998), one fourth-order Runge-Kutta step at a time.
+module da_model_lorenz96
+   use da_base_kinds, only: wp
+   use da_base_error, only: error_type
+   use da_base_namelists, only: namelists_type
+   use da_model_type, only: model_type
+   use da_model_lorenz96_kernels, only: lorenz96_step, lorenz96_step_tl, lorenz96_step_ad, &
+      reach_left, reach_right
+   implicit none
+   private
+   public :: lorenz96_type, lorenz96_config, new_lorenz96, read_lorenz96
+
+   !> `&lorenz96`
+   type :: lorenz96_config
+      integer :: n = 40
+      real(wp) :: forcing = 8
+      real(wp) :: dt = 0.05_wp
+   end type lorenz96_config
+
+   type, extends(model_type) :: lorenz96_type
+      real(wp) :: forcing = 8
+   contains
+      procedure :: slab_forward
+      procedure :: slab_tl
+      procedure :: slab_ad
+   end type lorenz96_type
+
+contains
+
+   subroutine read_lorenz96(namelists, config, error)
+      type(namelists_type), intent(inout) :: namelists
+      type(lorenz96_config), intent(inout) :: config
+      type(error_type), allocatable, intent(out) :: error
+      integer, parameter :: fewest_points = 4
+
+      call namelists%open_group('lorenz96', 'Lorenz-96 (Lorenz & Emanuel 1998), used by model = ''lorenz96''')
+      call namelists%get('n', config%n, 'number of grid points N_x', minimum=fewest_points)
+      call namelists%get('forcing', config%forcing, 'forcing F')
+      call namelists%get('dt', config%dt, 'time step of the Runge-Kutta scheme of order 4', above=0.0_wp)
+      call namelists%close_group(error)
+   end subroutine read_lorenz96
+
+   function new_lorenz96(config) result(self)
+      type(lorenz96_config), intent(in) :: config
+      type(lorenz96_type) :: self
+
+      self%name = 'lorenz96'
+      self%reach = [reach_left, reach_right]
+      self%points = config%n
+      self%dt = config%dt
+      self%forcing = config%forcing
+      self%start_mean = config%forcing
+   end function new_lorenz96
+
+   subroutine slab_forward(self, n, xh, y)
+      class(lorenz96_type), intent(in) :: self
+      integer, intent(in) :: n
+      real(wp), intent(in) :: xh(n + sum(self%reach), self%components_in)
+      real(wp), intent(out) :: y(n, self%components_out)
+
+      call lorenz96_step(n, self%forcing, self%dt, xh, y)
+   end subroutine slab_forward
+
+   subroutine slab_tl(self, n, xh, dxh, dy)
+      class(lorenz96_type), intent(in) :: self
+      integer, intent(in) :: n
+      real(wp), intent(in) :: xh(n + sum(self%reach), self%components_in)
+      real(wp), intent(in) :: dxh(n + sum(self%reach), self%components_in)
+      real(wp), intent(out) :: dy(n, self%components_out)
+
+      call lorenz96_step_tl(n, self%forcing, self%dt, xh, dxh, dy)
+   end subroutine slab_tl
+
+   subroutine slab_ad(self, n, xh, dyh, dx)
+      class(lorenz96_type), intent(in) :: self
+      integer, intent(in) :: n
+      real(wp), intent(in) :: xh(n + 2*sum(self%reach), self%components_in)
+      real(wp), intent(in) :: dyh(n + sum(self%reach), self%components_out)
+      real(wp), intent(out) :: dx(n, self%components_in)
+
+      call lorenz96_step_ad(n, self%forcing, self%dt, xh, dyh, dx)
+   end subroutine slab_ad
+end module da_model_lorenz96

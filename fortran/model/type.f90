@@ -1,0 +1,36 @@
+!> A forecast model: a stencil that carries a state one step forward in time.
+module da_model_type
+   use da_base_kinds, only: wp
+   use da_base_domain, only: domain_type
+   use da_base_timer, only: phase_forecast
+   use da_operator_stencil, only: stencil_type
+   implicit none
+   private
+   public :: model_type
+
+   !> `points` grid points with `components_in` values each; one `forward` is one step of `dt`.
+   type, abstract, extends(stencil_type) :: model_type
+      character(len=:), allocatable :: name
+      integer :: points = 0
+      real(wp) :: dt = 0
+      !> Mean and standard deviation of random states from which a spin-up reaches the attractor.
+      real(wp) :: start_mean = 0
+      real(wp) :: start_sd = 1
+   contains
+      procedure :: forecast
+   end type model_type
+
+contains
+
+   !> The states x(n, components, members), `steps` steps later, in place.
+   subroutine forecast(self, domain, steps, x)
+      class(model_type), intent(in) :: self
+      type(domain_type), intent(inout) :: domain
+      integer, intent(in) :: steps
+      real(wp), contiguous, intent(inout) :: x(:, :, :)
+
+      call domain%timer%start(phase_forecast)
+      call self%advance(domain, steps, x)
+      call domain%timer%stop()
+   end subroutine forecast
+end module da_model_type
