@@ -1,0 +1,91 @@
+!> What all ensemble filters share: inflation, the ensemble in observation space, quality control.
+module da_analysis_ensemble_filter
+   use da_base_kinds, only: wp
+   use da_base_domain, only: domain_type
+   use da_base_error, only: error_type
+   use da_analysis_type, only: analysis_type, observe_background
+   use da_ensemble_inflation, only: inflation_config, inflate
+   use da_ensemble_type, only: ensemble_type
+   use da_observation_quality_control, only: check_gross_errors
+   use da_observation_type, only: observations_type
+   implicit none
+   private
+   public :: ensemble_filter_type, scale_by_errors
+
+   type, abstract, extends(analysis_type) :: ensemble_filter_type
+      type(inflation_config) :: inflation
+      real(wp) :: gross_error_limit = 0
+   contains
+      procedure :: update
+      procedure(assimilate), deferred :: assimilate
+   end type ensemble_filter_type
+
+   abstract interface
+      !> The filter proper. `anomalies(n, members)` are those of the ensemble in observation space over
+      !> error_sd sqrt(members - 1), `innovations(n)` those of its mean over error_sd; both are zero for
+      !> observations that are not used.
+      subroutine assimilate(self, domain, cycle, observations, anomalies, innovations, ensemble, error)
+         import :: ensemble_filter_type, domain_type, observations_type, ensemble_type, error_type, wp
+         class(ensemble_filter_type), intent(in) :: self
+         type(domain_type), intent(inout) :: domain
+         integer, intent(in) :: cycle
+         type(observations_type), intent(in) :: observations
+         real(wp), allocatable, intent(inout) :: anomalies(:, :)
+         real(wp), intent(in) :: innovations(:)
+         type(ensemble_type), intent(inout) :: ensemble
+         type(error_type), allocatable, intent(out) :: error
+      end subroutine assimilate
+   end interface
+
+contains
+
+   subroutine update(self, domain, cycle, observations, ensemble, error)
+      class(ensemble_filter_type), intent(in) :: self
+      type(domain_type), intent(inout) :: domain
+      integer, intent(in) :: cycle
+      type(observations_type), intent(inout) :: observations
+      type(ensemble_type), intent(inout) :: ensemble
+      type(error_type), allocatable, intent(out) :: error
+      real(wp), allocatable :: hx(:, :, :)
+      real(wp), allocatable :: anomalies(:, :)
+      real(wp) :: innovations(observations%n)
+      real(wp) :: average(size(ensemble%x, 1), size(ensemble%x, 2))
+
+      call inflate(self%inflation%prior, ensemble, average)
+      call observe_background(domain, ensemble, observations, hx)
+      call check_gross_errors(self%gross_error_limit, observations)
+      call scale_by_errors(observations, hx, anomalies, innovations)
+      call self%assimilate(domain, cycle, observations, anomalies, innovations, ensemble, error)
+      if (allocated(error)) return
+      call inflate(self%inflation%posterior, ensemble, average)
+   end subroutine update
+
+   !> Observation space in units in which R is the identity and the anomalies' product the covariance.
+   subroutine scale_by_errors(observations, hx, anomalies, innovations)
+      type(observations_type), intent(in) :: observations
+      real(wp), allocatable, intent(inout) :: hx(:, :, :)
+      real(wp), allocatable, intent(out) :: anomalies(:, :)
+      real(wp), intent(out) :: innovations(:)
+      real(wp) :: factor(observations%n)
+      integer :: members
+      integer :: m
+
+      members = size(hx, 3)
+      allocate (anomalies(observations%n, members))
+      where (observations%used())
+         factor = 1/(observations%error_sd*sqrt(real(members - 1, wp)))
+         innovations = (observations%value - observations%background)/observations%error_sd
+      elsewhere
+         factor = 0
+         innovations = 0
+      end where
+      do m = 1, members
+         where (observations%used())
+            anomalies(:, m) = (hx(:, 1, m) - observations%background)*factor
+         elsewhere
+            anomalies(:, m) = 0
+         end where
+      end do
+      deallocate (hx)
+   end subroutine scale_by_errors
+end module da_analysis_ensemble_filter

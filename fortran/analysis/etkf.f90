@@ -1,0 +1,89 @@
+!> The ensemble transform Kalman filter (Bishop et al. 2001; Hunt et al. 2007, with one global analysis).
+!>
+!> S = I + Y^T Y, w = S^{-1} Y^T d, x_a = mean + X (w 1^T + sqrt(N - 1) S^{-1/2} U), where Y and d are the
+!> anomalies and innovations in observation space scaled by R^{-1/2} and U is a random rotation that keeps
+!> the mean (Sakov & Oke 2008).
+module da_analysis_etkf
+   use da_base_kinds, only: wp
+   use da_base_domain, only: domain_type
+   use da_base_error, only: error_type
+   use da_base_linear_algebra, only: eigen_type, new_eigen, identity, random_rotation
+   use da_base_namelists, only: namelists_type
+   use da_base_random, only: random_key_type, stream_rotation
+   use da_base_reproducible_sum, only: sum_products
+   use da_analysis_ensemble_filter, only: ensemble_filter_type
+   use da_analysis_transform, only: transform_members
+   use da_ensemble_type, only: ensemble_type
+   use da_observation_type, only: observations_type
+   implicit none
+   private
+   public :: etkf_type, etkf_config, new_etkf, read_etkf
+
+   !> `&etkf`
+   type :: etkf_config
+      logical :: rotation = .true.
+   end type etkf_config
+
+   type, extends(ensemble_filter_type) :: etkf_type
+      logical :: rotation = .true.
+   contains
+      procedure :: assimilate
+   end type etkf_type
+
+contains
+
+   subroutine read_etkf(namelists, config, error)
+      type(namelists_type), intent(inout) :: namelists
+      type(etkf_config), intent(inout) :: config
+      type(error_type), allocatable, intent(out) :: error
+
+      call namelists%open_group('etkf', 'Ensemble transform Kalman filter (global), used by '// &
+                                'analysis = ''etkf''')
+      call namelists%get('rotation', config%rotation, 'turn the analysis anomalies at random each cycle')
+      call namelists%close_group(error)
+   end subroutine read_etkf
+
+   function new_etkf(config) result(self)
+      type(etkf_config), intent(in) :: config
+      type(etkf_type) :: self
+
+      self%name = 'etkf'
+      self%rotation = config%rotation
+   end function new_etkf
+
+   subroutine assimilate(self, domain, cycle, observations, anomalies, innovations, ensemble, error)
+      class(etkf_type), intent(in) :: self
+      type(domain_type), intent(inout) :: domain
+      integer, intent(in) :: cycle
+      type(observations_type), intent(in) :: observations
+      real(wp), allocatable, intent(inout) :: anomalies(:, :)
+      real(wp), intent(in) :: innovations(:)
+      type(ensemble_type), intent(inout) :: ensemble
+      type(error_type), allocatable, intent(out) :: error
+      type(eigen_type) :: s
+      real(wp), dimension(ensemble%members, ensemble%members) :: a, transform, rotation
+      real(wp) :: projected(ensemble%members, 1)
+      real(wp) :: weights(ensemble%members)
+      integer :: n
+      integer :: k
+
+      n = ensemble%members
+      call sum_products(domain%communicator, observations%total, anomalies, anomalies, .true., a)
+      call sum_products(domain%communicator, observations%total, anomalies, &
+                        reshape(innovations, [observations%n, 1]), .false., projected)
+      call new_eigen(n, s)
+      call s%decompose(identity(n) + a, error)
+      if (allocated(error)) return
+      call s%power(-1.0_wp, a)
+      weights = matmul(a, projected(:, 1))/sqrt(real(n - 1, wp))
+      call s%power(-0.5_wp, transform)
+      if (self%rotation) then
+         call random_rotation(random_key_type(self%seed, stream_rotation, cycle), rotation)
+         transform = matmul(transform, rotation)
+      end if
+      do k = 1, n
+         transform(:, k) = transform(:, k) + weights
+      end do
+      call transform_members(size(ensemble%x(:, :, 1)), n, transform, ensemble%x)
+   end subroutine assimilate
+end module da_analysis_etkf

@@ -1,0 +1,84 @@
+!> Analysis schemes by name.
+module da_analysis_factory
+   use da_base_kinds, only: wp
+   use da_base_error, only: error_type, input_error
+   use da_base_namelists, only: namelists_type
+   use da_analysis_baseline, only: new_climatology, new_free_run
+   use da_analysis_ensemble_filter, only: ensemble_filter_type
+   use da_analysis_etkf, only: etkf_config, new_etkf, read_etkf
+   use da_analysis_letkf, only: letkf_config, new_letkf, read_letkf
+   use da_analysis_stochastic_enkf, only: new_stochastic_enkf
+   use da_analysis_type, only: analysis_type
+   use da_ensemble_inflation, only: inflation_config, read_inflation
+   use da_ensemble_localisation, only: localisation_config, read_localisation
+   implicit none
+   private
+   public :: known_analyses, read_analysis, document_analyses
+
+   character(len=16), parameter :: known_analyses(5) = [character(len=16) :: &
+      'etkf', 'letkf', 'stochastic_enkf', 'none', 'climatology']
+
+contains
+
+   !> The scheme of that name, set by its groups; the name is one of `known_analyses`.
+   subroutine read_analysis(name, namelists, seed, members, gross_error_limit, analysis, error)
+      character(len=*), intent(in) :: name
+      type(namelists_type), intent(inout) :: namelists
+      integer, intent(in) :: seed
+      integer, intent(in) :: members
+      real(wp), intent(in) :: gross_error_limit
+      class(analysis_type), allocatable, intent(out) :: analysis
+      type(error_type), allocatable, intent(out) :: error
+      class(ensemble_filter_type), allocatable :: filter
+      type(etkf_config) :: etkf
+      type(letkf_config) :: letkf
+      type(localisation_config) :: localisation
+
+      select case (name)
+      case ('none')
+         analysis = new_free_run()
+      case ('climatology')
+         analysis = new_climatology()
+      case ('etkf')
+         call read_etkf(namelists, etkf, error)
+         if (.not. allocated(error)) filter = new_etkf(etkf)
+      case ('letkf')
+         call read_letkf(namelists, letkf, error)
+         if (allocated(error)) return
+         call read_localisation(namelists, localisation, error)
+         if (.not. allocated(error)) filter = new_letkf(letkf, localisation)
+      case ('stochastic_enkf')
+         filter = new_stochastic_enkf()
+      end select
+      if (allocated(error)) return
+      if (allocated(filter)) then
+         call read_inflation(namelists, filter%inflation, error)
+         if (allocated(error)) return
+         if (members < 2) then
+            call input_error(error, namelists%file//": &ensemble members = 1: analysis = '"//name// &
+                             "' needs at least 2")
+            return
+         end if
+         filter%gross_error_limit = gross_error_limit
+         call move_alloc(filter, analysis)
+      end if
+      analysis%seed = seed
+   end subroutine read_analysis
+
+   !> Every scheme's groups, those of the default one active.
+   subroutine document_analyses(namelists)
+      type(namelists_type), intent(inout) :: namelists
+      type(etkf_config) :: etkf
+      type(letkf_config) :: letkf
+      type(localisation_config) :: localisation
+      type(inflation_config) :: inflation
+      type(error_type), allocatable :: error
+
+      call read_etkf(namelists, etkf, error)
+      call read_inflation(namelists, inflation, error)
+      namelists%alternative = .true.
+      call read_letkf(namelists, letkf, error)
+      call read_localisation(namelists, localisation, error)
+      namelists%alternative = .false.
+   end subroutine document_analyses
+end module da_analysis_factory

@@ -1,0 +1,74 @@
+!> A scheme that turns a background ensemble and observations into an analysis ensemble.
+module da_analysis_type
+   use da_base_kinds, only: wp
+   use da_base_domain, only: domain_type
+   use da_base_error, only: error_type
+   use da_ensemble_type, only: ensemble_type, mean_of_members, spread_of_members
+   use da_model_type, only: model_type
+   use da_observation_factory, only: new_observation_operator
+   use da_observation_type, only: observations_type
+   use da_operator_type, only: operator_type
+   implicit none
+   private
+   public :: analysis_type, observe_background, observe_analysis
+
+   type, abstract :: analysis_type
+      character(len=:), allocatable :: name
+      integer :: seed = 0
+   contains
+      procedure :: prepare
+      procedure(update), deferred :: update
+   end type analysis_type
+
+   abstract interface
+      !> Background in, analysis out; on return each observation carries its background and its QC code.
+      subroutine update(self, domain, cycle, observations, ensemble, error)
+         import :: analysis_type, domain_type, observations_type, ensemble_type, error_type
+         class(analysis_type), intent(in) :: self
+         type(domain_type), intent(inout) :: domain
+         integer, intent(in) :: cycle
+         type(observations_type), intent(inout) :: observations
+         type(ensemble_type), intent(inout) :: ensemble
+         type(error_type), allocatable, intent(out) :: error
+      end subroutine update
+   end interface
+
+contains
+
+   !> What a scheme computes once, before the first cycle; most need nothing.
+   subroutine prepare(self, domain, model)
+      class(analysis_type), intent(inout) :: self
+      type(domain_type), intent(inout) :: domain
+      class(model_type), intent(in) :: model
+   end subroutine prepare
+
+   !> The ensemble in observation space, hx(n, 1, members), and its mean and spread at each observation.
+   subroutine observe_background(domain, ensemble, observations, hx)
+      type(domain_type), intent(inout) :: domain
+      type(ensemble_type), intent(in) :: ensemble
+      type(observations_type), intent(inout) :: observations
+      real(wp), allocatable, intent(out) :: hx(:, :, :)
+      class(operator_type), allocatable :: operator
+
+      allocate (hx(observations%n, 1, ensemble%members))
+      call new_observation_operator(observations, domain, operator)
+      call operator%forward(domain, ensemble%x, hx)
+      call mean_of_members(observations%n, ensemble%members, hx, observations%background)
+      call spread_of_members(observations%n, ensemble%members, hx, observations%background, &
+                             observations%background_sd)
+   end subroutine observe_background
+
+   !> The analysis ensemble's mean at each observation.
+   subroutine observe_analysis(domain, ensemble, observations)
+      type(domain_type), intent(inout) :: domain
+      type(ensemble_type), intent(in) :: ensemble
+      type(observations_type), intent(inout) :: observations
+      class(operator_type), allocatable :: operator
+      real(wp), allocatable :: hx(:, :, :)
+
+      allocate (hx(observations%n, 1, ensemble%members))
+      call new_observation_operator(observations, domain, operator)
+      call operator%forward(domain, ensemble%x, hx)
+      call mean_of_members(observations%n, ensemble%members, hx, observations%analysis)
+   end subroutine observe_analysis
+end module da_analysis_type
