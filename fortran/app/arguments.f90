@@ -1,0 +1,107 @@
+!> The command line of da_cycle.
+module da_app_arguments
+   use da_base_error, only: error_type, input_error
+   use da_base_text, only: join
+   use da_cycle_driver, only: start_new, start_afresh, start_from_checkpoint
+   use da_cycle_progress, only: known_progress
+   implicit none
+   private
+   public :: arguments_type, read_arguments, help_text
+
+   character(len=1), parameter :: newline = achar(10)
+
+   type :: arguments_type
+      character(len=:), allocatable :: namelist
+      character(len=:), allocatable :: progress
+      integer :: start = start_new
+      logical :: help = .false.
+      logical :: version = .false.
+      logical :: defaults = .false.
+      logical :: check = .false.
+   end type arguments_type
+
+contains
+
+   subroutine read_arguments(arguments, error)
+      type(arguments_type), intent(out) :: arguments
+      type(error_type), allocatable, intent(out) :: error
+      character(len=:), allocatable :: word
+      integer :: i
+
+      arguments%namelist = ''
+      arguments%progress = 'auto'
+      i = 1
+      do while (i <= command_argument_count())
+         word = argument(i)
+         select case (word)
+         case ('-h', '--help')
+            arguments%help = .true.
+         case ('--version')
+            arguments%version = .true.
+         case ('--defaults')
+            arguments%defaults = .true.
+         case ('--check')
+            arguments%check = .true.
+         case ('--restart')
+            arguments%start = start_from_checkpoint
+         case ('--fresh')
+            arguments%start = start_afresh
+         case ('--progress')
+            i = i + 1
+            arguments%progress = argument(i)
+            if (.not. any(known_progress == arguments%progress)) then
+               call input_error(error, "--progress '"//arguments%progress//"' is not known (known: "// &
+                                join(known_progress)//')')
+               return
+            end if
+         case default
+            if (word(1:min(1, len(word))) == '-') then
+               call input_error(error, "option '"//word//"' is not known (see da_cycle --help)")
+               return
+            else if (len(arguments%namelist) > 0) then
+               call input_error(error, "one namelist file is needed, '"//arguments%namelist//"' and '"// &
+                                word//"' are given")
+               return
+            end if
+            arguments%namelist = word
+         end select
+         i = i + 1
+      end do
+      if (arguments%help .or. arguments%version .or. arguments%defaults) return
+      if (len(arguments%namelist) == 0) then
+         call input_error(error, 'no namelist file is given (usage: da_cycle run.nml; see da_cycle --help)')
+      end if
+   end subroutine read_arguments
+
+   function argument(i) result(word)
+      integer, intent(in) :: i
+      character(len=:), allocatable :: word
+      integer :: length
+
+      call get_command_argument(i, length=length)
+      allocate (character(len=length) :: word)
+      if (length > 0) call get_command_argument(i, word)
+   end function argument
+
+   pure function help_text() result(text)
+      character(len=:), allocatable :: text
+
+      text = 'da_cycle: cycled data assimilation on a periodic domain, on any number of MPI ranks'//newline// &
+             newline// &
+             'usage:  da_cycle [options] run.nml'//newline// &
+             '        mpirun -n 4 da_cycle run.nml'//newline// &
+             newline// &
+             'options'//newline// &
+             '  --check         check the namelist and every file it names, run nothing'//newline// &
+             '  --defaults      print a complete namelist with all keys, their defaults and meaning'//newline// &
+             '  --restart       go on from the checkpoint of an unfinished run, if there is one'//newline// &
+             '  --fresh         begin anew although an unfinished run left a checkpoint'//newline// &
+             '  --progress HOW  bar (redrawn line), plain (a line now and then), none; auto: bar on a '// &
+             'terminal'//newline// &
+             '  --version       print the version'//newline// &
+             '  -h, --help      print this'//newline// &
+             newline// &
+             'exit status'//newline// &
+             '  0 done   1 the run failed   2 the input is wrong   143 stopped by SIGTERM after a checkpoint'
+   end function help_text
+end module da_app_arguments

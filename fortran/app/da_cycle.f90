@@ -1,0 +1,76 @@
+!> da_cycle: arguments, settings, run, message and exit status.
+program da_cycle
+   use, intrinsic :: iso_fortran_env, only: error_unit, output_unit
+   use da_app_arguments, only: arguments_type, read_arguments, help_text
+   use da_app_input, only: read_input
+   use da_app_version, only: version
+   use da_base_communicator, only: communicator_type, start_communication, stop_communication
+   use da_base_error, only: error_type
+   use da_base_system, only: is_terminal, one_thread
+   use da_cycle_config, only: config_type, default_namelist
+   use da_cycle_driver, only: run_type, start_run, run_cycles
+   implicit none
+   integer, parameter :: status_terminated = 143
+   type(communicator_type) :: communicator
+   type(arguments_type) :: arguments
+   type(config_type) :: config
+   type(run_type) :: run
+   type(error_type), allocatable :: error
+   logical :: stopped
+   integer :: status
+
+   stopped = .false.
+   call one_thread()
+   call start_communication(communicator, error)
+   if (.not. allocated(error)) call read_arguments(arguments, error)
+   if (.not. allocated(error)) then
+      if (arguments%help) then
+         call say(help_text())
+      else if (arguments%version) then
+         call say('da_cycle '//version)
+      else if (arguments%defaults) then
+         call say(default_namelist())
+      else
+         call read_input(communicator, arguments%namelist, config, error)
+         if (.not. allocated(error)) call start_run(communicator, config, run, error)
+         if (.not. allocated(error)) then
+            if (arguments%check) then
+               call say(arguments%namelist//': right, and so are the files it names')
+            else
+               call run_cycles(run, arguments%start, version, 'da_cycle '//arguments%namelist, &
+                               progress_style(arguments%progress), stopped, error)
+               if (stopped) call say('stopped by SIGTERM; go on with da_cycle --restart '// &
+                                     arguments%namelist)
+            end if
+         end if
+      end if
+   end if
+
+   status = 0
+   if (stopped) status = status_terminated
+   if (allocated(error)) then
+      status = error%status
+      if (communicator%is_root()) write (error_unit, '(a)') 'da_cycle: error: '//error%message
+   end if
+   flush (output_unit)
+   flush (error_unit)
+   call stop_communication()
+   if (status /= 0) stop status, quiet=.true.
+
+contains
+
+   subroutine say(text)
+      character(len=*), intent(in) :: text
+
+      if (communicator%is_root()) write (output_unit, '(a)') text
+   end subroutine say
+
+   function progress_style(wanted) result(style)
+      character(len=*), intent(in) :: wanted
+      character(len=5) :: style
+      integer, parameter :: standard_output = 1
+
+      style = wanted
+      if (wanted == 'auto') style = merge('bar  ', 'plain', is_terminal(standard_output))
+   end function progress_style
+end program da_cycle

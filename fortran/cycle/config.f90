@@ -1,0 +1,224 @@
+!> A run's settings: everything that a namelist says, checked.
+module da_cycle_config
+   use da_base_kinds, only: wp
+   use da_base_error, only: error_type, input_error
+   use da_base_namelists, only: namelists_type, new_documentation
+   use da_base_system, only: directory_of
+   use da_base_text, only: to_text
+   use da_analysis_factory, only: known_analyses, read_analysis, document_analyses
+   use da_analysis_type, only: analysis_type
+   use da_cycle_observation_source, only: observation_source_config, read_observation_source
+   use da_cycle_truth, only: truth_config, read_truth
+   use da_ensemble_initialise, only: ensemble_config, read_ensemble
+   use da_io_run_file, only: run_file_config
+   use da_model_factory, only: known_models, read_model, read_truth_model, document_models
+   use da_model_type, only: model_type
+   implicit none
+   private
+   public :: config_type, read_config, default_namelist
+
+   !> `&cycle`, `&output` and `&checkpoint`, and the objects that the other groups describe.
+   type :: config_type
+      character(len=:), allocatable :: title
+      integer :: cycles = 1000
+      real(wp) :: interval = 0.05_wp
+      integer :: burn_in = 400
+      integer :: seed = 1
+      character(len=:), allocatable :: model_name
+      character(len=:), allocatable :: analysis_name
+      integer :: steps = 1
+      integer :: truth_steps = 1
+      type(truth_config) :: truth
+      type(observation_source_config) :: observations
+      type(ensemble_config) :: ensemble
+      type(run_file_config) :: output
+      integer :: checkpoint_every = 1000
+      character(len=:), allocatable :: checkpoint
+      class(model_type), allocatable :: model
+      class(model_type), allocatable :: truth_model
+      class(analysis_type), allocatable :: analysis
+      !> The effective namelist; of it, what a restart must agree with.
+      character(len=:), allocatable :: effective
+      character(len=:), allocatable :: binding
+   end type config_type
+
+contains
+
+   !> All settings of a namelist file; the first mistake ends the reading.
+   subroutine read_config(namelists, config, error)
+      type(namelists_type), intent(inout) :: namelists
+      type(config_type), intent(out) :: config
+      type(error_type), allocatable, intent(out) :: error
+      type(namelists_type) :: documentation
+
+      call document(documentation)
+      call namelists%check_known(documentation%known_groups, error)
+      if (allocated(error)) return
+      call read_cycle(namelists, config, error)
+      if (allocated(error)) return
+      call read_model(config%model_name, namelists, config%model, error)
+      if (allocated(error)) return
+      call read_truth(namelists, config%model_name, config%truth, error)
+      if (allocated(error)) return
+      if (config%truth%source == 'twin') then
+         call read_truth_model(config%truth%model, namelists, config%truth_model, error)
+         if (allocated(error)) return
+      end if
+      call read_observation_source(namelists, config%truth%source, config%observations, error)
+      if (allocated(error)) return
+      call read_ensemble(namelists, config%ensemble, error)
+      if (allocated(error)) return
+      call read_analysis(config%analysis_name, namelists, config%seed, config%ensemble%members, &
+                         config%observations%gross_error_limit, config%analysis, error)
+      if (allocated(error)) return
+      config%binding = namelists%effective
+      call read_output(namelists, config, error)
+      if (allocated(error)) return
+      call read_checkpointing(namelists, config, error)
+      if (allocated(error)) return
+      call namelists%check_used(error)
+      if (allocated(error)) return
+      config%effective = namelists%effective
+      call resolve(namelists%file, config%truth%file)
+      call resolve(namelists%file, config%observations%file)
+      call check_consistency(namelists%file, config, error)
+   end subroutine read_config
+
+   !> The complete namelist with its defaults, commented.
+   function default_namelist() result(text)
+      character(len=:), allocatable :: text
+      type(namelists_type) :: documentation
+
+      call document(documentation)
+      text = documentation%documentation
+   end function default_namelist
+
+   subroutine document(namelists)
+      type(namelists_type), intent(out) :: namelists
+      type(config_type) :: config
+      type(error_type), allocatable :: error
+
+      call new_documentation(namelists)
+      call read_cycle(namelists, config, error)
+      call read_truth(namelists, config%model_name, config%truth, error)
+      call document_models(namelists)
+      call read_observation_source(namelists, 'twin', config%observations, error)
+      call read_ensemble(namelists, config%ensemble, error)
+      call document_analyses(namelists)
+      call read_output(namelists, config, error)
+      call read_checkpointing(namelists, config, error)
+   end subroutine document
+
+   subroutine read_cycle(namelists, config, error)
+      type(namelists_type), intent(inout) :: namelists
+      type(config_type), intent(inout) :: config
+      type(error_type), allocatable, intent(out) :: error
+
+      config%title = 'dacycle run'
+      config%model_name = known_models(1)
+      config%analysis_name = trim(known_analyses(1))
+      call namelists%open_group('cycle', 'The run: forecast and analysis in turn')
+      call namelists%get('title', config%title, 'goes into the output')
+      call namelists%get('model', config%model_name, 'forecast model', known_models)
+      call namelists%get('analysis', config%analysis_name, 'how observations are assimilated', &
+                         known_analyses)
+      call namelists%get('cycles', config%cycles, 'number of analyses', minimum=1)
+      call namelists%get('interval', config%interval, 'model time between analyses, a multiple of the '// &
+                         'model''s dt', above=0.0_wp)
+      call namelists%get('burn_in', config%burn_in, 'first cycles that mean scores leave out', minimum=0)
+      call namelists%get('seed', config%seed, 'of all random numbers', minimum=0)
+      call namelists%close_group(error)
+   end subroutine read_cycle
+
+   subroutine read_output(namelists, config, error)
+      type(namelists_type), intent(inout) :: namelists
+      type(config_type), intent(inout) :: config
+      type(error_type), allocatable, intent(out) :: error
+
+      config%output%path = 'run.nc'
+      call namelists%open_group('output', 'The output file')
+      call namelists%get('file', config%output%path, 'netCDF file (CDF-5); <file>.part until it is complete')
+      call namelists%get('fields_every', config%output%fields_every, &
+                         'cycles between fields of mean, spread and truth; 0: none', minimum=0)
+      call namelists%get('members_every', config%output%members_every, &
+                         'cycles between dumps of all members; 0: none', minimum=0)
+      call namelists%get('feedback', config%output%feedback, &
+                         'each observation with its background, analysis and quality control')
+      if (len(config%output%path) == 0) call namelists%reject('file', "= '': a file name is needed")
+      if (config%output%fields_every > config%cycles) then
+         call namelists%reject('fields_every', '= '//to_text(config%output%fields_every)// &
+                               ': the run has only '//to_text(config%cycles)//' cycles')
+      end if
+      if (config%output%members_every > config%cycles) then
+         call namelists%reject('members_every', '= '//to_text(config%output%members_every)// &
+                               ': the run has only '//to_text(config%cycles)//' cycles')
+      end if
+      call namelists%close_group(error)
+   end subroutine read_output
+
+   subroutine read_checkpointing(namelists, config, error)
+      type(namelists_type), intent(inout) :: namelists
+      type(config_type), intent(inout) :: config
+      type(error_type), allocatable, intent(out) :: error
+
+      config%checkpoint = ''
+      call namelists%open_group('checkpoint', 'Checkpoints, from which --restart goes on')
+      call namelists%get('every', config%checkpoint_every, 'cycles between checkpoints; 0: only on SIGTERM', &
+                         minimum=0)
+      call namelists%get('file', config%checkpoint, 'where; empty: beside the output, <file>.checkpoint')
+      call namelists%close_group(error)
+      if (len(config%checkpoint) == 0) config%checkpoint = config%output%path//'.checkpoint'
+   end subroutine read_checkpointing
+
+   !> '@/path' lies beside the namelist file.
+   subroutine resolve(namelist_file, path)
+      character(len=*), intent(in) :: namelist_file
+      character(len=:), allocatable, intent(inout) :: path
+
+      if (index(path, '@/') == 1) path = directory_of(namelist_file)//path(2:)
+   end subroutine resolve
+
+   !> What groups must agree on.
+   subroutine check_consistency(file, config, error)
+      character(len=*), intent(in) :: file
+      type(config_type), intent(inout) :: config
+      type(error_type), allocatable, intent(out) :: error
+
+      if (config%burn_in >= config%cycles) then
+         call input_error(error, file//': &cycle burn_in = '//to_text(config%burn_in)// &
+                          ': must be less than cycles = '//to_text(config%cycles))
+         return
+      end if
+      call count_steps(file, config%interval, config%model, config%steps, error)
+      if (allocated(error)) return
+      if (allocated(config%truth_model)) then
+         call count_steps(file, config%interval, config%truth_model, config%truth_steps, error)
+         if (allocated(error)) return
+         if (config%truth_model%points /= config%model%points) then
+            call input_error(error, file//': &truth_'//config%truth%model//' n = '// &
+                             to_text(config%truth_model%points)//': must be the forecast model''s n = '// &
+                             to_text(config%model%points))
+            return
+         end if
+      end if
+      if (config%ensemble%initial == 'truth' .and. config%truth%source == 'none') then
+         call input_error(error, file//": &ensemble initial = 'truth': there is no truth "// &
+                          "(source = 'none' in &truth); use 'climatology'")
+      end if
+   end subroutine check_consistency
+
+   subroutine count_steps(file, interval, model, steps, error)
+      character(len=*), intent(in) :: file
+      real(wp), intent(in) :: interval
+      class(model_type), intent(in) :: model
+      integer, intent(out) :: steps
+      type(error_type), allocatable, intent(out) :: error
+      real(wp), parameter :: tolerance = 1.0e-9_wp
+
+      steps = nint(interval/model%dt)
+      if (steps < 1 .or. abs(steps*model%dt - interval) > tolerance*interval) then
+         call input_error(error, file//': &cycle interval = '//to_text(interval)//': must be a whole '// &
+                          'multiple of dt = '//to_text(model%dt)//' in &'//model%name)
+      end if
+   end subroutine count_steps
+end module da_cycle_config

@@ -1,0 +1,69 @@
+!> The tables before and after a run.
+module da_cycle_report
+   use, intrinsic :: iso_fortran_env, only: output_unit
+   use, intrinsic :: ieee_arithmetic, only: ieee_is_nan
+   use da_base_kinds, only: wp
+   use da_base_communicator, only: communicator_type
+   use da_base_domain, only: domain_type
+   use da_base_system, only: peak_memory
+   use da_base_text, only: to_text, pad, duration
+   use da_base_timer, only: phase_names
+   use da_cycle_config, only: config_type
+   use da_verification_record, only: record_type, statistics_type
+   use da_verification_scores, only: scores_kept, score_names
+   implicit none
+   private
+   public :: report_start, report_end
+
+contains
+
+   subroutine report_start(domain, config, first)
+      type(domain_type), intent(in) :: domain
+      type(config_type), intent(in) :: config
+      integer, intent(in) :: first
+
+      if (.not. domain%communicator%is_root()) return
+      write (output_unit, '(a)') config%title//': '//config%model_name//' with '// &
+         to_text(domain%total)//' points, '//config%analysis_name//' with '// &
+         to_text(config%ensemble%members)//' members, '//to_text(config%cycles)//' cycles of '// &
+         to_text(config%interval)//', '//to_text(domain%communicator%ranks)//' ranks'
+      if (first > 1) write (output_unit, '(a)') 'goes on after cycle '//to_text(first - 1)// &
+         ' from '//config%checkpoint
+      flush (output_unit)
+   end subroutine report_start
+
+   !> Scores with their errors, time by phase and memory. Collective.
+   subroutine report_end(domain, config, record, cycles, seconds, quiet)
+      type(domain_type), intent(in) :: domain
+      type(config_type), intent(in) :: config
+      type(record_type), intent(in) :: record
+      integer, intent(in) :: cycles
+      real(wp), intent(in) :: seconds
+      logical, intent(in) :: quiet
+      real(wp), dimension(size(phase_names) + 1) :: largest
+      type(statistics_type) :: stats
+      integer :: s
+      integer :: p
+
+      largest = [domain%timer%seconds, peak_memory()]
+      call domain%communicator%maxima(largest)
+      if (.not. domain%communicator%is_root() .or. quiet) return
+      write (output_unit, '(/,a)') 'score                     mean  std error   maximum   (cycles '// &
+         to_text(min(config%burn_in, config%cycles) + 1)//'-'//to_text(config%cycles)//')'
+      do s = 1, scores_kept
+         stats = record%statistics(s, config%cycles)
+         if (ieee_is_nan(stats%mean)) cycle
+         write (output_unit, '(a,f10.4,f11.4,f10.4)') pad(trim(score_names(s)), 20), stats%mean, &
+            stats%standard_error, stats%maximum
+      end do
+      write (output_unit, '(/,a)') 'time by phase       seconds   ms a cycle   (largest over ranks)'
+      do p = 1, size(phase_names)
+         write (output_unit, '(a,f12.2,f13.4)') pad(trim(phase_names(p)), 15), largest(p), &
+            1000*largest(p)/max(cycles, 1)
+      end do
+      write (output_unit, '(a,f12.2,f13.4)') pad('all', 15), seconds, 1000*seconds/max(cycles, 1)
+      write (output_unit, '(/,a,f0.1,a)') 'memory high-water mark ', largest(size(largest)), &
+         ' MiB (largest rank)'
+      write (output_unit, '(a)') 'written: '//config%output%path
+   end subroutine report_end
+end module da_cycle_report

@@ -1,0 +1,140 @@
+!> The truth that a run is verified against: a run of its own model, a file, or nothing.
+module da_cycle_truth
+   use da_base_kinds, only: wp
+   use da_base_domain, only: domain_type
+   use da_base_error, only: error_type
+   use da_base_namelists, only: namelists_type
+   use da_base_random, only: random_key_type, stream_truth
+   use da_ensemble_initialise, only: draw_from_attractor
+   use da_io_state_file, only: state_file_type, open_state_file
+   use da_model_factory, only: known_models
+   use da_model_type, only: model_type
+   implicit none
+   private
+   public :: truth_type, truth_config, read_truth, new_truth
+
+   character(len=4), parameter :: known_sources(3) = [character(len=4) :: 'twin', 'file', 'none']
+
+   !> `&truth`
+   type :: truth_config
+      character(len=:), allocatable :: source
+      character(len=:), allocatable :: file
+      character(len=:), allocatable :: model
+      real(wp) :: spin_up = 20
+   end type truth_config
+
+   !> x(n, components, 1), or no element where there is no truth.
+   type :: truth_type
+      logical :: exists = .false.
+      real(wp), allocatable :: x(:, :, :)
+      real(wp), private :: spin_up = 0
+      integer, private :: seed = 0
+      integer, private :: steps = 1
+      class(model_type), allocatable, private :: model
+      type(state_file_type), allocatable, private :: file
+   contains
+      procedure :: begin
+      procedure :: advance
+      procedure :: must_be_kept
+   end type truth_type
+
+contains
+
+   subroutine read_truth(namelists, model_name, config, error)
+      type(namelists_type), intent(inout) :: namelists
+      character(len=*), intent(in) :: model_name
+      type(truth_config), intent(inout) :: config
+      type(error_type), allocatable, intent(out) :: error
+
+      config%source = 'twin'
+      config%file = ''
+      config%model = model_name
+      call namelists%open_group('truth', 'The truth that scores are taken against')
+      call namelists%get('source', config%source, 'run inside, read from a file, or not known', known_sources)
+      call namelists%get('file', config%file, 'with source = ''file'': netCDF file with state(time, x); '// &
+                         '''@/…'' lies beside the namelist')
+      call namelists%get('model', config%model, 'with source = ''twin'': its model', known_models)
+      call namelists%get('spin_up', config%spin_up, 'with source = ''twin'': model time before cycle 0', &
+                         minimum=0.0_wp)
+      if (config%source == 'file' .and. len(config%file) == 0) then
+         call namelists%reject('file', "is needed with source = 'file'")
+      end if
+      if (config%source /= 'file' .and. namelists%given('file')) call refuse('file')
+      if (config%source /= 'twin' .and. namelists%given('model')) call refuse('model')
+      if (config%source /= 'twin' .and. namelists%given('spin_up')) call refuse('spin_up')
+      call namelists%close_group(error)
+
+   contains
+
+      subroutine refuse(key)
+         character(len=*), intent(in) :: key
+
+         call namelists%reject(key, "is not used with source = '"//config%source//"'")
+      end subroutine refuse
+   end subroutine read_truth
+
+   !> Opens and checks the file where there is one; `model` is that of a twin's truth.
+   subroutine new_truth(config, model, steps, domain, seed, cycles, interval, truth, error)
+      type(truth_config), intent(in) :: config
+      class(model_type), allocatable, intent(in) :: model
+      integer, intent(in) :: steps
+      type(domain_type), intent(in) :: domain
+      integer, intent(in) :: seed
+      integer, intent(in) :: cycles
+      real(wp), intent(in) :: interval
+      type(truth_type), intent(out) :: truth
+      type(error_type), allocatable, intent(out) :: error
+
+      truth%spin_up = config%spin_up
+      truth%seed = seed
+      truth%steps = steps
+      select case (config%source)
+      case ('twin')
+         truth%model = model
+         allocate (truth%x(domain%n, model%components_in, 1))
+      case ('file')
+         allocate (truth%file)
+         call open_state_file(config%file, domain, cycles, interval, truth%file, error)
+         allocate (truth%x(domain%n, 1, 1))
+      case default
+         allocate (truth%x(domain%n, 1, 0))
+      end select
+      truth%exists = size(truth%x, 3) > 0
+   end subroutine new_truth
+
+   !> The truth at cycle 0.
+   subroutine begin(self, domain, error)
+      class(truth_type), intent(inout) :: self
+      type(domain_type), intent(inout) :: domain
+      type(error_type), allocatable, intent(out) :: error
+
+      if (allocated(self%model)) then
+         call draw_from_attractor(self%model, domain, random_key_type(self%seed, stream_truth), &
+                                  self%spin_up, self%x)
+      else if (allocated(self%file)) then
+         call self%file%read_state(domain, 0, self%x(:, 1, 1), error)
+      end if
+   end subroutine begin
+
+   !> From the truth at the cycle before to that at `cycle`.
+   subroutine advance(self, domain, cycle, error)
+      class(truth_type), intent(inout) :: self
+      type(domain_type), intent(inout) :: domain
+      integer, intent(in) :: cycle
+      type(error_type), allocatable, intent(out) :: error
+
+      if (allocated(self%model)) then
+         call self%model%forecast(domain, self%steps, self%x)
+      else if (allocated(self%file)) then
+         call self%file%read_state(domain, cycle, self%x(:, 1, 1), error)
+      end if
+   end subroutine advance
+
+   !> Whether a checkpoint must hold the truth.
+   pure function must_be_kept(self) result(yes)
+      class(truth_type), intent(in) :: self
+      logical :: yes
+
+      yes = allocated(self%model)
+   end function must_be_kept
+end module da_cycle_truth

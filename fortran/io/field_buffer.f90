@@ -1,0 +1,93 @@
+!> Fields of some cycles, gathered in memory until they are worth a collective write.
+module da_io_field_buffer
+   use mpi_f08, only: MPI_OFFSET_KIND
+   use pnetcdf, only: nf90mpi_inq_varid, nf90mpi_put_var_all
+   use da_base_kinds, only: wp
+   use da_base_domain, only: domain_type
+   use da_base_error, only: error_type
+   use da_io_netcdf_status, only: expect_written
+   implicit none
+   private
+   public :: field_buffer_type, new_field_buffer
+
+   !> Values a field may keep; the same number of records on every rank follows from it.
+   integer, parameter :: values_kept = 500000
+
+   !> kept(n, components, record, field); all fields of a record are added before the next record's.
+   type :: field_buffer_type
+      character(len=:), allocatable :: path
+      integer :: id = -1
+      integer :: first = 1
+      integer :: records = 0
+      integer :: first_record = 1
+      integer, allocatable :: variables(:)
+      real(wp), allocatable :: kept(:, :, :, :)
+   contains
+      procedure :: add
+      procedure :: flush => flush_fields
+   end type field_buffer_type
+
+contains
+
+   subroutine new_field_buffer(id, path, names, domain, components, buffer, error)
+      integer, intent(in) :: id
+      character(len=*), intent(in) :: path
+      character(len=*), intent(in) :: names(:)
+      type(domain_type), intent(in) :: domain
+      integer, intent(in) :: components
+      type(field_buffer_type), intent(out) :: buffer
+      type(error_type), allocatable, intent(inout) :: error
+      integer :: records
+      integer :: f
+
+      buffer%path = path
+      buffer%id = id
+      buffer%first = domain%first
+      records = max(1, values_kept/(components*(domain%total/domain%communicator%ranks + 1)))
+      allocate (buffer%variables(size(names)), buffer%kept(domain%n, components, records, size(names)))
+      do f = 1, size(names)
+         call expect_written(nf90mpi_inq_varid(id, trim(names(f)), buffer%variables(f)), path, &
+                             'has no variable '//trim(names(f)), error)
+      end do
+   end subroutine new_field_buffer
+
+   !> Field number `field` of record number `record`.
+   subroutine add(self, record, field, x, error)
+      class(field_buffer_type), intent(inout) :: self
+      integer, intent(in) :: record
+      integer, intent(in) :: field
+      real(wp), intent(in) :: x(:, :)
+      type(error_type), allocatable, intent(out) :: error
+
+      if (record - self%first_record + 1 > size(self%kept, 3)) call self%flush(error)
+      if (self%records == 0) self%first_record = record
+      self%records = record - self%first_record + 1
+      self%kept(:, :, self%records, field) = x
+   end subroutine add
+
+   !> Collective: write what is kept.
+   subroutine flush_fields(self, error)
+      class(field_buffer_type), intent(inout) :: self
+      type(error_type), allocatable, intent(out) :: error
+      integer(MPI_OFFSET_KIND) :: start(3)
+      integer(MPI_OFFSET_KIND) :: length(3)
+      integer :: status
+      integer :: f
+
+      if (self%records == 0) return
+      start = [self%first, 1, self%first_record]
+      length = [size(self%kept, 1), size(self%kept, 2), self%records]
+      do f = 1, size(self%variables)
+         if (length(2) == 1) then
+            status = nf90mpi_put_var_all(self%id, self%variables(f), self%kept(:, 1, :self%records, f), &
+                                         start=start([1, 3]), count=length([1, 3]))
+         else
+            status = nf90mpi_put_var_all(self%id, self%variables(f), self%kept(:, :, :self%records, f), &
+                                         start=start, count=length)
+         end if
+         call expect_written(status, self%path, 'fields cannot be written', error)
+      end do
+      self%first_record = self%first_record + self%records
+      self%records = 0
+   end subroutine flush_fields
+end module da_io_field_buffer

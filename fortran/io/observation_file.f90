@@ -1,0 +1,359 @@
+!> Observations read from a file, one row an observation, sorted by time; netCDF-4 or classic.
+!>
+!> Each rank reads a share of the rows of some cycles and sends every row to the rank on whose slab it
+!> lies: no rank ever holds all of them.
+module da_io_observation_file
+   use netcdf, only: nf90_open, nf90_close, nf90_inq_varid, nf90_inquire_variable, nf90_inquire_dimension, &
+      nf90_get_var, nf90_get_att, nf90_nowrite, nf90_noerr
+   use da_base_kinds, only: wp, i8
+   use da_base_domain, only: domain_type
+   use da_base_error, only: error_type, input_error
+   use da_base_text, only: to_text
+   use da_io_netcdf_status, only: expect_read
+   use da_observation_type, only: observations_type, new_observations, known_kinds, qc_assimilated, qc_missing
+   implicit none
+   private
+   public :: observation_file_type, open_observation_file
+
+   character(len=8), parameter :: columns(5) = [character(len=8) :: &
+      'time', 'position', 'value', 'error_sd', 'kind']
+   integer, parameter :: column_time = 1
+   integer, parameter :: column_position = 2
+   integer, parameter :: column_value = 3
+   integer, parameter :: column_error_sd = 4
+   integer, parameter :: column_kind = 5
+   !> Routed beside the columns: the row's number and its cycle.
+   integer, parameter :: column_row = 6
+   integer, parameter :: column_cycle = 7
+   !> Rows a rank reads at a time.
+   integer, parameter :: rows_ahead = 8192
+
+   type :: observation_file_type
+      character(len=:), allocatable :: path
+      !> Rows before the first of cycle k are first_row(k), k = 1 … cycles + 1.
+      integer(i8), allocatable :: first_row(:)
+      integer, private :: id = -1
+      integer, private :: variables(5) = -1
+      real(wp), private :: fill_value = 0
+      logical, private :: has_fill_value = .false.
+      !> This rank's rows of the cycles first_kept … last_kept, sorted by cycle and position.
+      integer, private :: first_kept = 0
+      integer, private :: last_kept = -1
+      real(wp), allocatable, private :: kept(:, :)
+   contains
+      procedure :: read_observations
+      procedure :: close => close_observation_file
+   end type observation_file_type
+
+contains
+
+   !> Open a file and find the rows of each cycle; every row must lie at the time of a cycle.
+   subroutine open_observation_file(path, domain, cycles, interval, file, error)
+      character(len=*), intent(in) :: path
+      type(domain_type), intent(in) :: domain
+      integer, intent(in) :: cycles
+      real(wp), intent(in) :: interval
+      type(observation_file_type), intent(out) :: file
+      type(error_type), allocatable, intent(out) :: error
+      integer :: dimension(1)
+      integer :: rank
+      integer :: rows
+      integer :: first_rows
+      integer :: c
+
+      file%path = path
+      call expect_read(nf90_open(path, nf90_nowrite, file%id), path, 'cannot be opened as netCDF', error)
+      if (allocated(error)) return
+      do c = 1, size(columns)
+         call expect_read(nf90_inq_varid(file%id, trim(columns(c)), file%variables(c)), path, &
+                          'has no variable '//trim(columns(c))//' (needed: time, position, value, '// &
+                          'error_sd, kind)', error)
+         if (allocated(error)) return
+         call expect_read(nf90_inquire_variable(file%id, file%variables(c), ndims=rank), path, &
+                          trim(columns(c))//' cannot be inquired', error)
+         if (allocated(error)) return
+         if (rank /= 1) then
+            call input_error(error, path//': '//trim(columns(c))//' has '//to_text(rank)// &
+                             ' dimensions: one is needed, a row an observation')
+            return
+         end if
+         call expect_read(nf90_inquire_variable(file%id, file%variables(c), dimids=dimension), path, &
+                          trim(columns(c))//' cannot be inquired', error)
+         call expect_read(nf90_inquire_dimension(file%id, dimension(1), len=rows), path, &
+                          'the dimension of '//trim(columns(c))//' cannot be inquired', error)
+         if (allocated(error)) return
+         if (c == 1) first_rows = rows
+         if (rows /= first_rows) then
+            call input_error(error, path//': '//trim(columns(c))//' has '//to_text(rows)//' rows, '// &
+                             trim(columns(1))//' '//to_text(first_rows)//': all need the same')
+            return
+         end if
+      end do
+      file%has_fill_value = nf90_get_att(file%id, file%variables(column_value), '_FillValue', &
+                                         file%fill_value) == nf90_noerr
+      call find_cycles(file, domain, rows, cycles, interval, error)
+      allocate (file%kept(column_cycle, 0))
+   end subroutine open_observation_file
+
+   !> Count the rows of each cycle; each rank looks at its share.
+   subroutine find_cycles(file, domain, rows, cycles, interval, error)
+      type(observation_file_type), intent(inout) :: file
+      type(domain_type), intent(in) :: domain
+      integer, intent(in) :: rows
+      integer, intent(in) :: cycles
+      real(wp), intent(in) :: interval
+      type(error_type), allocatable, intent(out) :: error
+      real(wp), parameter :: tolerance = 1.0e-6_wp
+      real(wp) :: times(rows_ahead)
+      real(wp) :: previous
+      integer(i8) :: counts(0:cycles + 1)
+      integer :: first
+      integer :: last
+      integer :: start
+      integer :: length
+      integer :: cycle
+      integer :: j
+
+      call share(domain, rows, first, last)
+      counts = 0
+      previous = -huge(previous)
+      if (first > 1 .and. first <= last) then
+         call expect_read(nf90_get_var(file%id, file%variables(column_time), times(:1), &
+                                       start=[first - 1], count=[1]), file%path, 'time cannot be read', error)
+         previous = times(1)
+      end if
+      blocks: do start = first, last, rows_ahead
+         length = min(rows_ahead, last - start + 1)
+         call expect_read(nf90_get_var(file%id, file%variables(column_time), times(:length), &
+                                       start=[start], count=[length]), file%path, 'time cannot be read', &
+                          error)
+         if (allocated(error)) exit
+         do j = 1, length
+            if (.not. abs(times(j)) <= huge(previous)/2) then
+               call input_error(error, file%path//': time of row '//to_text(start + j - 2)// &
+                                ' is not a number')
+               exit blocks
+            end if
+            if (times(j) < previous) then
+               call input_error(error, file%path//': row '//to_text(start + j - 2)//' is at time '// &
+                                to_text(times(j))//', before the row above it: rows must be sorted by time')
+               exit blocks
+            end if
+            previous = times(j)
+            cycle = nint(min(times(j)/interval, cycles + 1.0_wp))
+            if (cycle > cycles) then
+               counts(cycles + 1) = counts(cycles + 1) + 1
+            else if (cycle < 1 .or. abs(times(j) - cycle*interval) > tolerance*interval*max(cycle, 1)) then
+               call input_error(error, file%path//': row '//to_text(start + j - 2)//' is at time '// &
+                                to_text(times(j))//', which is not that of a cycle (interval = '// &
+                                to_text(interval)//' in &cycle, the first at '//to_text(interval)//')')
+               exit blocks
+            else
+               counts(cycle) = counts(cycle) + 1
+            end if
+         end do
+      end do blocks
+      call domain%communicator%agree(error)
+      if (allocated(error)) return
+      call domain%communicator%count_sums(counts)
+      allocate (file%first_row(cycles + 1))
+      file%first_row(1) = 0
+      do cycle = 1, cycles
+         file%first_row(cycle + 1) = file%first_row(cycle) + counts(cycle)
+      end do
+      if (file%first_row(cycles + 1) == 0) then
+         call input_error(error, file%path//': has no observation in the '//to_text(cycles)//' cycles')
+      end if
+   end subroutine find_cycles
+
+   !> The observations of a cycle on this rank's slab.
+   subroutine read_observations(self, domain, cycle, interval, observations, error)
+      class(observation_file_type), intent(inout) :: self
+      type(domain_type), intent(in) :: domain
+      integer, intent(in) :: cycle
+      real(wp), intent(in) :: interval
+      type(observations_type), intent(out) :: observations
+      type(error_type), allocatable, intent(out) :: error
+      integer :: first
+      integer :: n
+
+      if (cycle < self%first_kept .or. cycle > self%last_kept) then
+         call read_ahead(self, domain, cycle, error)
+         if (allocated(error)) return
+      end if
+      first = lower_bound(self%kept(column_cycle, :), real(cycle, wp))
+      n = lower_bound(self%kept(column_cycle, :), real(cycle + 1, wp)) - first
+      observations = new_observations(n, cycle*interval)
+      associate (rows => self%kept(:, first:first + n - 1))
+         observations%position = rows(column_position, :)
+         observations%value = rows(column_value, :)
+         observations%error_sd = rows(column_error_sd, :)
+         observations%kind = nint(rows(column_kind, :))
+         observations%row = nint(rows(column_row, :), i8)
+      end associate
+      observations%qc = qc_assimilated
+      where (.not. abs(observations%value) <= huge(1.0_wp)) observations%qc = qc_missing
+      if (self%has_fill_value) then
+         where (abs(observations%value - self%fill_value) <= 0) observations%qc = qc_missing
+      end if
+      call observations%count_ranks(domain)
+   end subroutine read_observations
+
+   !> Index of the first of ascending values that is not below a bound.
+   pure function lower_bound(values, bound) result(place)
+      real(wp), intent(in) :: values(:)
+      real(wp), intent(in) :: bound
+      integer :: place
+      integer :: end
+      integer :: middle
+
+      place = 1
+      end = size(values) + 1
+      do while (place < end)
+         middle = (place + end)/2
+         if (values(middle) < bound) then
+            place = middle + 1
+         else
+            end = middle
+         end if
+      end do
+   end function lower_bound
+
+   !> Read as many cycles from `cycle` on as fit, at least one, and route them.
+   subroutine read_ahead(self, domain, cycle, error)
+      class(observation_file_type), intent(inout) :: self
+      type(domain_type), intent(in) :: domain
+      integer, intent(in) :: cycle
+      type(error_type), allocatable, intent(out) :: error
+      real(wp), allocatable :: rows(:, :)
+      real(wp), allocatable :: values(:)
+      integer, allocatable :: target(:)
+      integer :: first
+      integer :: last
+      integer :: k
+      integer :: c
+      integer :: j
+
+      self%first_kept = cycle
+      self%last_kept = cycle
+      do while (self%last_kept + 1 < size(self%first_row))
+         if (self%first_row(self%last_kept + 2) - self%first_row(cycle) &
+             > int(rows_ahead, i8)*domain%communicator%ranks) exit
+         self%last_kept = self%last_kept + 1
+      end do
+      call share(domain, int(self%first_row(self%last_kept + 1) - self%first_row(cycle)), first, last)
+      allocate (rows(column_cycle, last - first + 1), values(last - first + 1), target(last - first + 1))
+      first = first + int(self%first_row(cycle))
+      last = last + int(self%first_row(cycle))
+      do c = 1, size(columns)
+         if (last < first) exit
+         call expect_read(nf90_get_var(self%id, self%variables(c), values, start=[first], &
+                                       count=[last - first + 1]), self%path, &
+                          trim(columns(c))//' cannot be read', error)
+         rows(c, :) = values
+      end do
+      k = cycle
+      if (.not. allocated(error)) then
+         do j = 1, size(target)
+            rows(column_row, j) = first + j - 2
+            do while (self%first_row(k + 1) <= first + j - 2)
+               k = k + 1
+            end do
+            rows(column_cycle, j) = k
+            call check_row(self%path, domain%total, rows(:, j), error)
+            if (allocated(error)) exit
+            target(j) = domain%owner(int(rows(column_position, j)) + 1)
+         end do
+      end if
+      call domain%communicator%agree(error)
+      if (allocated(error)) return
+      deallocate (self%kept)
+      call domain%communicator%route(rows, target, self%kept)
+      call sort_rows(self%kept)
+   end subroutine read_ahead
+
+   subroutine check_row(path, points, row, error)
+      character(len=*), intent(in) :: path
+      integer, intent(in) :: points
+      real(wp), intent(in) :: row(:)
+      type(error_type), allocatable, intent(out) :: error
+      character(len=:), allocatable :: place
+
+      place = path//': row '//to_text(nint(row(column_row)))//': '
+      if (.not. (row(column_position) >= 0 .and. row(column_position) < points)) then
+         call input_error(error, place//'position '//to_text(row(column_position))// &
+                          ' is not on the circle, 0 … '//to_text(points)//' (exclusive)')
+      else if (.not. (row(column_error_sd) > 0 .and. row(column_error_sd) < huge(1.0_wp))) then
+         call input_error(error, place//'error_sd '//to_text(row(column_error_sd))//' must be above 0')
+      else if (.not. any(abs(known_kinds - row(column_kind)) <= 0)) then
+         call input_error(error, place//'kind '//to_text(row(column_kind))//' is not known (known: 1, '// &
+                          'the value of the state at the position)')
+      end if
+   end subroutine check_row
+
+   !> Sort by cycle, position and row (merge sort; files are mostly sorted, and then nothing moves).
+   recursive subroutine sort_rows(rows)
+      real(wp), intent(inout) :: rows(:, :)
+      real(wp), allocatable :: lower_half(:, :)
+      integer :: half
+      integer :: left
+      integer :: right
+      integer :: place
+
+      if (size(rows, 2) < 2) return
+      half = size(rows, 2)/2
+      call sort_rows(rows(:, :half))
+      call sort_rows(rows(:, half + 1:))
+      if (.not. precedes(rows(:, half + 1), rows(:, half))) return
+      lower_half = rows(:, :half)
+      left = 1
+      right = half + 1
+      do place = 1, size(rows, 2)
+         if (left > half) exit
+         if (right <= size(rows, 2)) then
+            if (precedes(rows(:, right), lower_half(:, left))) then
+               rows(:, place) = rows(:, right)
+               right = right + 1
+               cycle
+            end if
+         end if
+         rows(:, place) = lower_half(:, left)
+         left = left + 1
+      end do
+   end subroutine sort_rows
+
+   pure function precedes(a, b) result(yes)
+      real(wp), intent(in) :: a(:)
+      real(wp), intent(in) :: b(:)
+      logical :: yes
+      integer, parameter :: order(3) = [column_cycle, column_position, column_row]
+      integer :: c
+
+      yes = .false.
+      do c = 1, size(order)
+         if (a(order(c)) < b(order(c))) yes = .true.
+         if (abs(a(order(c)) - b(order(c))) > 0) return
+      end do
+   end function precedes
+
+   !> This rank's share first … last of rows 1 … rows.
+   pure subroutine share(domain, rows, first, last)
+      type(domain_type), intent(in) :: domain
+      integer, intent(in) :: rows
+      integer, intent(out) :: first
+      integer, intent(out) :: last
+
+      associate (rank => int(domain%communicator%rank, i8), ranks => domain%communicator%ranks)
+         first = int(rank*rows/ranks) + 1
+         last = int((rank + 1)*rows/ranks)
+      end associate
+   end subroutine share
+
+   subroutine close_observation_file(self)
+      class(observation_file_type), intent(inout) :: self
+      integer :: status
+
+      status = nf90_close(self%id)
+      if (status == nf90_noerr) self%id = -1
+   end subroutine close_observation_file
+end module da_io_observation_file

@@ -1,0 +1,88 @@
+!> The scores of all cycles of a run, and their statistics over time.
+module da_verification_record
+   use, intrinsic :: ieee_arithmetic, only: ieee_value, ieee_quiet_nan, ieee_is_nan
+   use da_base_kinds, only: wp
+   use da_verification_scores, only: scores_kept
+   implicit none
+   private
+   public :: record_type, statistics_type, new_record, statistics_of
+
+   !> series(cycle, score)
+   type :: record_type
+      integer :: cycles = 0
+      integer :: burn_in = 0
+      real(wp), allocatable :: series(:, :)
+   contains
+      procedure :: statistics
+   end type record_type
+
+   !> Over the cycles after the burn-in.
+   type :: statistics_type
+      real(wp) :: mean = 0
+      !> Of the mean, allowing for autocorrelation.
+      real(wp) :: standard_error = 0
+      real(wp) :: maximum = 0
+   end type statistics_type
+
+contains
+
+   pure function new_record(cycles, burn_in) result(self)
+      integer, intent(in) :: cycles
+      integer, intent(in) :: burn_in
+      type(record_type) :: self
+
+      self%cycles = cycles
+      self%burn_in = burn_in
+      allocate (self%series(cycles, scores_kept), source=0.0_wp)
+   end function new_record
+
+   !> Statistics of one score after the first `done` cycles.
+   pure function statistics(self, score, done) result(stats)
+      class(record_type), intent(in) :: self
+      integer, intent(in) :: score
+      integer, intent(in) :: done
+      type(statistics_type) :: stats
+
+      stats = statistics_of(self%series(min(self%burn_in, done) + 1:done, score))
+   end function statistics
+
+   !> Mean, its standard error, and the largest absolute value of a series; NaN for an empty one and for one
+   !> that holds a NaN.
+   !>
+   !> The variance of the mean sums the autocovariances by pairs while these are positive (Geyer 1992,
+   !> Practical Markov chain Monte Carlo: the initial positive sequence).
+   pure function statistics_of(series) result(stats)
+      real(wp), intent(in) :: series(:)
+      type(statistics_type) :: stats
+      real(wp) :: anomalies(size(series))
+      real(wp) :: pair
+      real(wp) :: variance
+      integer :: lag
+
+      stats%mean = ieee_value(stats%mean, ieee_quiet_nan)
+      stats%standard_error = stats%mean
+      stats%maximum = stats%mean
+      if (size(series) == 0) return
+      if (any(ieee_is_nan(series))) return
+      stats%mean = sum(series)/size(series)
+      stats%maximum = maxval(abs(series))
+      anomalies = series - stats%mean
+      variance = -autocovariance(anomalies, 0)
+      lag = 0
+      do while (lag + 1 < size(series))
+         pair = autocovariance(anomalies, lag) + autocovariance(anomalies, lag + 1)
+         if (pair <= 0) exit
+         variance = variance + 2*pair
+         lag = lag + 2
+      end do
+      stats%standard_error = sqrt(abs(max(variance, 0.0_wp))/size(series))
+   end function statistics_of
+
+   pure function autocovariance(anomalies, lag) result(covariance)
+      real(wp), intent(in) :: anomalies(:)
+      integer, intent(in) :: lag
+      real(wp) :: covariance
+
+      covariance = dot_product(anomalies(:size(anomalies) - lag), anomalies(lag + 1:))/size(anomalies)
+   end function autocovariance
+end module da_verification_record
