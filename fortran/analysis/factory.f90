@@ -16,7 +16,7 @@ module da_analysis_factory
    public :: known_analyses, read_analysis, document_analyses
 
    character(len=16), parameter :: known_analyses(5) = [character(len=16) :: &
-      'etkf', 'letkf', 'stochastic_enkf', 'none', 'climatology']
+      'letkf', 'etkf', 'stochastic_enkf', 'none', 'climatology']
 
 contains
 
@@ -74,11 +74,11 @@ contains
       type(inflation_config) :: inflation
       type(error_type), allocatable :: error
 
-      call read_etkf(namelists, etkf, error)
-      call read_inflation(namelists, inflation, error)
-      namelists%alternative = .true.
       call read_letkf(namelists, letkf, error)
       call read_localisation(namelists, localisation, error)
+      call read_inflation(namelists, inflation, error)
+      namelists%alternative = .true.
+      call read_etkf(namelists, etkf, error)
       namelists%alternative = .false.
    end subroutine document_analyses
 end module da_analysis_factory

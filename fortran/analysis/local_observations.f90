@@ -18,6 +18,8 @@ module da_analysis_local_observations
       real(wp), allocatable, private :: fraction(:)
       integer :: most = 0
       real(wp), private :: reach = 0
+      !> The reach is half the circle: its two ends are the same place, and only one counts.
+      logical, private :: round = .false.
       integer, private :: halo = 0
       integer, allocatable, private :: start(:)
    contains
@@ -42,6 +44,7 @@ contains
       integer :: j
 
       members = size(anomalies, 2)
+      local%round = cutoff(localisation) >= 0.5_wp*domain%total
       local%reach = min(cutoff(localisation), 0.5_wp*domain%total)
       local%halo = ceiling(local%reach)
       call count_by_cell(domain, local%halo, observations, counts)
@@ -113,6 +116,7 @@ contains
       last = self%start(i + 2*self%halo + 1) - 1
       do while (last >= first)
          if (self%offset(last, i) < self%reach) exit
+         if (self%offset(last, i) <= self%reach .and. .not. self%round) exit
          last = last - 1
       end do
    end subroutine range_of

@@ -6,7 +6,7 @@ program da_cycle
    use da_app_version, only: version
    use da_base_communicator, only: communicator_type, start_communication, stop_communication
    use da_base_error, only: error_type
-   use da_base_system, only: is_terminal, one_thread
+   use da_base_system, only: one_thread, output_is_watched
    use da_cycle_config, only: config_type, default_namelist
    use da_cycle_driver, only: run_type, start_run, run_cycles
    implicit none
@@ -68,9 +68,8 @@ contains
    function progress_style(wanted) result(style)
       character(len=*), intent(in) :: wanted
       character(len=5) :: style
-      integer, parameter :: standard_output = 1
 
       style = wanted
-      if (wanted == 'auto') style = merge('bar  ', 'plain', is_terminal(standard_output))
+      if (wanted == 'auto') style = merge('bar  ', 'plain', output_is_watched())
    end function progress_style
 end program da_cycle

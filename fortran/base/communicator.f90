@@ -1,6 +1,6 @@
 !> The ranks of a run and what they tell each other; with `da_base_domain` the only code that knows MPI.
 module da_base_communicator
-   use mpi_f08, only: MPI_Comm, MPI_COMM_WORLD, MPI_Init, MPI_Finalize, MPI_Comm_rank, MPI_Comm_size, &
+   use mpi_f08, only: MPI_Comm, MPI_COMM_WORLD, MPI_COMM_SELF, MPI_Init, MPI_Finalize, MPI_Comm_rank, MPI_Comm_size, &
       MPI_Allreduce, MPI_Bcast, MPI_Exscan, MPI_Alltoall, MPI_Alltoallv, MPI_Barrier, &
       MPI_IN_PLACE, MPI_DOUBLE_PRECISION, MPI_INTEGER, MPI_INTEGER8, MPI_CHARACTER, &
       MPI_MAX, MPI_MIN, MPI_SUM
@@ -10,7 +10,7 @@ module da_base_communicator
    use da_base_text, only: to_text
    implicit none
    private
-   public :: communicator_type, start_communication, stop_communication
+   public :: communicator_type, start_communication, stop_communication, alone
 
    !> A group of ranks, counted from zero.
    type :: communicator_type
@@ -60,6 +60,13 @@ contains
          return
       end do
    end subroutine start_communication
+
+   !> A rank on its own: what it computes there, every layout must give.
+   function alone() result(self)
+      type(communicator_type) :: self
+
+      self%mpi = MPI_COMM_SELF
+   end function alone
 
    subroutine stop_communication()
       call MPI_Finalize()

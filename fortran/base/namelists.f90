@@ -10,6 +10,8 @@ module da_base_namelists
    public :: namelists_type, new_namelists, new_documentation, name_length
 
    integer, parameter :: name_length = 40
+   !> Of a line of documentation.
+   integer, parameter :: widest = 100
    character(len=1), parameter :: newline = achar(10)
 
    !> A file's groups while they are read: `open_group`, `get` for each key, `close_group`.
@@ -415,16 +417,41 @@ contains
       character(len=*), intent(in) :: key
       character(len=*), intent(in) :: value
       character(len=*), intent(in) :: meaning
-      integer, parameter :: column = 36
+      integer, parameter :: column = 32
       character(len=:), allocatable :: assignment
 
       assignment = '   '//key//' = '//value
       if (len(value) > 0) self%effective = self%effective//assignment//newline
       if (.not. self%documenting) return
       if (len(value) == 0) assignment = '   ! '//key//' ='
-      self%documentation = self%documentation//mark(self)//pad(assignment, column)//' ! '//meaning// &
-         newline
+      if (len(mark(self)) + max(len(assignment), column) + len(meaning) + 3 > widest) then
+         self%documentation = self%documentation//wrapped(meaning, mark(self)//'   ! ')// &
+            mark(self)//assignment//newline
+      else
+         self%documentation = self%documentation//mark(self)//pad(assignment, column)//' ! '//meaning// &
+            newline
+      end if
    end subroutine note
+
+   !> A text in lines of bounded width, each begun by `start`.
+   pure function wrapped(text, start) result(lines)
+      character(len=*), intent(in) :: text
+      character(len=*), intent(in) :: start
+      character(len=:), allocatable :: lines
+      integer :: first
+      integer :: length
+
+      lines = ''
+      first = 1
+      do while (first <= len(text))
+         length = len(text) - first + 1
+         if (len(start) + length > widest) then
+            length = index(text(first:first + widest - len(start) - 1), ' ', back=.true.)
+         end if
+         lines = lines//start//trim(text(first:first + length - 1))//newline
+         first = first + length
+      end do
+   end function wrapped
 
    pure function mark(self) result(text)
       class(namelists_type), intent(in) :: self

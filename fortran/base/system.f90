@@ -6,7 +6,7 @@ module da_base_system
    implicit none
    private
    public :: rename_file, remove_file, file_exists, writable_directory, directory_of
-   public :: is_terminal, environment, peak_memory, one_thread
+   public :: output_is_watched, environment, peak_memory, one_thread
 
    integer(c_int), parameter :: may_write_and_enter = 3
 
@@ -33,6 +33,21 @@ module da_base_system
          integer(c_int), value :: descriptor
          integer(c_int) :: yes
       end function c_isatty
+      function c_getppid() result(process) bind(c, name='getppid')
+         import :: c_int
+         integer(c_int) :: process
+      end function c_getppid
+      function c_open(path, flags) result(descriptor) bind(c, name='open')
+         import :: c_char, c_int
+         character(kind=c_char), intent(in) :: path(*)
+         integer(c_int), value :: flags
+         integer(c_int) :: descriptor
+      end function c_open
+      function c_close(descriptor) result(status) bind(c, name='close')
+         import :: c_int
+         integer(c_int), value :: descriptor
+         integer(c_int) :: status
+      end function c_close
       function c_dlsym(handle, symbol) result(address) bind(c, name='dlsym')
          import :: c_ptr, c_char, c_funptr
          type(c_ptr), value :: handle
@@ -94,12 +109,27 @@ contains
       end if
    end function directory_of
 
-   function is_terminal(descriptor) result(yes)
-      integer, intent(in) :: descriptor
+   !> Whether somebody sees standard output on a terminal. mpirun hands every rank a terminal of its own,
+   !> so there it is mpirun's standard output that counts (Linux; elsewhere the answer is no).
+   function output_is_watched() result(yes)
       logical :: yes
+      integer(c_int), parameter :: standard_output = 1
+      !> O_WRONLY, O_NONBLOCK and O_NOCTTY of Linux
+      integer(c_int), parameter :: look_only = 1 + 2048 + 256
+      character(len=40) :: path
+      integer(c_int) :: descriptor
+      integer(c_int) :: status
 
-      yes = c_isatty(int(descriptor, c_int)) == 1
-   end function is_terminal
+      yes = c_isatty(standard_output) == 1
+      if (.not. yes) return
+      if (len(environment('OMPI_COMM_WORLD_SIZE')) == 0) return
+      write (path, '("/proc/",i0,"/fd/1")') c_getppid()
+      descriptor = c_open(trim(path)//c_null_char, look_only)
+      yes = .false.
+      if (descriptor < 0) return
+      yes = c_isatty(descriptor) == 1
+      status = c_close(descriptor)
+   end function output_is_watched
 
    !> The value of an environment variable, empty where it is not set.
    function environment(name) result(value)

@@ -115,7 +115,7 @@ contains
       type(error_type), allocatable, intent(out) :: error
 
       config%title = 'dacycle run'
-      config%model_name = known_models(1)
+      config%model_name = trim(known_models(1))
       config%analysis_name = trim(known_analyses(1))
       call namelists%open_group('cycle', 'The run: forecast and analysis in turn')
       call namelists%get('title', config%title, 'goes into the output')

@@ -78,7 +78,7 @@ contains
             end if
          end do
       else
-         if (namelists%given('file')) call namelists%reject('file', "is not used with source = 'twin'")
+         if (len(config%file) > 0) call namelists%reject('file', "is not used with source = 'twin'")
          if (truth_source == 'none') then
             call namelists%reject('source', "= 'twin': there is no truth to observe (source = 'none' "// &
                                   "in &truth)")

@@ -59,7 +59,7 @@ contains
       if (config%source == 'file' .and. len(config%file) == 0) then
          call namelists%reject('file', "is needed with source = 'file'")
       end if
-      if (config%source /= 'file' .and. namelists%given('file')) call refuse('file')
+      if (config%source /= 'file' .and. len(config%file) > 0) call refuse('file')
       if (config%source /= 'twin' .and. namelists%given('model')) call refuse('model')
       if (config%source /= 'twin' .and. namelists%given('spin_up')) call refuse('spin_up')
       call namelists%close_group(error)

@@ -8,10 +8,11 @@ module da_ensemble_inflation
    private
    public :: inflation_config, read_inflation, inflate
 
-   !> `&inflation`; a factor of 1 changes no bit.
+   !> `&inflation`; a factor of 1 changes no bit. The default suits the default run: without any inflation
+   !> most filters of this size diverge.
    type :: inflation_config
       real(wp) :: prior = 1
-      real(wp) :: posterior = 1
+      real(wp) :: posterior = 1.03_wp
    end type inflation_config
 
 contains
@@ -23,8 +24,9 @@ contains
 
       call namelists%open_group('inflation', 'Multiplicative inflation; factors multiply the '// &
                                 'anomalies (their squares the covariance)')
-      call namelists%get('prior', config%prior, 'factor before the analysis', above=0.0_wp)
-      call namelists%get('posterior', config%posterior, 'factor after the analysis', above=0.0_wp)
+      call namelists%get('prior', config%prior, 'factor before the analysis; 1: none', above=0.0_wp)
+      call namelists%get('posterior', config%posterior, 'factor after the analysis; 1: none', &
+                         above=0.0_wp)
       call namelists%close_group(error)
    end subroutine read_inflation
 

@@ -34,9 +34,9 @@ contains
       call namelists%get('members', config%members, 'number of members N_e', minimum=1, &
                          maximum=most_members)
       call namelists%get('initial', config%initial, 'where members start: independent states of the '// &
-                         'model''s attractor, or the initial truth plus noise', known_origins)
-      call namelists%get('initial_sd', config%initial_sd, 'standard deviation of that noise', &
-                         minimum=0.0_wp)
+                         'model''s attractor, or around a first guess: the initial truth plus noise', known_origins)
+      call namelists%get('initial_sd', config%initial_sd, 'error of that first guess, and spread '// &
+                         'of the members around it', minimum=0.0_wp)
       call namelists%get('spin_up', config%spin_up, 'model time a member runs to reach the attractor', &
                          minimum=0.0_wp)
       call namelists%close_group(error)
@@ -61,7 +61,7 @@ contains
       call model%forecast(domain, nint(spin_up/model%dt), x)
    end subroutine draw_from_attractor
 
-   !> Members around a centre: x_m = centre + sd z_m.
+   !> Members around a first guess that is itself uncertain: x_m = centre + sd (z_0 + z_m).
    subroutine perturb(domain, key, centre, sd, x)
       type(domain_type), intent(in) :: domain
       type(random_key_type), intent(in) :: key
@@ -69,13 +69,16 @@ contains
       real(wp), intent(in) :: sd
       real(wp), contiguous, intent(inout) :: x(:, :, :)
       type(random_key_type) :: member_key
+      real(wp) :: guess(size(centre, 1), size(centre, 2))
       integer :: m
 
       member_key = key
+      call draw_normal_field(domain, member_key, guess)
+      guess = centre + sd*guess
       do m = 1, size(x, 3)
          member_key%member = m
          call draw_normal_field(domain, member_key, x(:, :, m))
-         x(:, :, m) = centre + sd*x(:, :, m)
+         x(:, :, m) = guess + sd*x(:, :, m)
       end do
    end subroutine perturb
 

@@ -205,20 +205,22 @@ contains
 
    contains
 
-      integer function dimension(name, length)
+      function dimension(name, length) result(id)
          character(len=*), intent(in) :: name
          integer, intent(in) :: length
+         integer :: id
 
-         dimension = dimension_long(name, int(length, i8))
+         id = dimension_long(name, int(length, i8))
       end function dimension
 
-      integer function dimension_long(name, length)
+      function dimension_long(name, length) result(id)
          character(len=*), intent(in) :: name
          integer(i8), intent(in) :: length
+         integer :: id
 
-         dimension_long = -1
-         call expect_written(nf90mpi_def_dim(self%id, name, int(length, MPI_OFFSET_KIND), &
-                                             dimension_long), self%config%path, 'dimension '//name, error)
+         id = -1
+         call expect_written(nf90mpi_def_dim(self%id, name, int(length, MPI_OFFSET_KIND), id), &
+                             self%config%path, 'dimension '//name, error)
       end function dimension_long
 
       subroutine variable(name, dimensions, meaning, kind)

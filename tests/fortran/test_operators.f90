@@ -1,0 +1,141 @@
+!> The contract of every operator: Taylor, dot product, the same bits on any layout.
+!>
+!> A new operator joins with one line in `test_operators_suite`.
+module test_operators
+   use da_base_communicator, only: alone
+   use da_base_domain, only: domain_type, new_domain
+   use da_base_error, only: error_type
+   use da_base_kinds, only: wp, i8
+   use da_base_random, only: random_key_type
+   use da_model_lorenz96, only: lorenz96_type, lorenz96_config, new_lorenz96
+   use da_observation_interpolation, only: interpolation_type, new_interpolation
+   use da_observation_type, only: observations_type, new_observations
+   use da_operator_checks, only: taylor_remainders, adjoint_defect, random_field
+   use da_operator_composition, only: composition_type, new_composition
+   use da_operator_type, only: operator_type
+   use testing, only: testing_type
+   implicit none
+   private
+   public :: test_operators_suite, observations_on
+
+contains
+
+   subroutine test_operators_suite(tests)
+      type(testing_type), intent(inout) :: tests
+      integer, parameter :: sizes(4) = [13, 40, 41, 5000]
+      type(domain_type) :: domain
+      type(domain_type) :: whole
+      type(lorenz96_type) :: model
+      type(interpolation_type) :: observe
+      type(interpolation_type) :: observe_whole
+      type(composition_type) :: two_steps
+      type(composition_type) :: observed
+      type(composition_type) :: observed_whole
+      type(error_type), allocatable :: error
+      integer :: s
+
+      do s = 1, size(sizes)
+         call new_domain(sizes(s), tests%communicator, domain, error)
+         call new_domain(sizes(s), alone(), whole, error)
+         model = new_lorenz96(lorenz96_config(n=sizes(s)))
+         observe = new_interpolation(observations_on(domain), domain)
+         observe_whole = new_interpolation(observations_on(whole), whole)
+         two_steps = new_composition(model, model)
+         observed = new_composition(model, observe)
+         observed_whole = new_composition(model, observe_whole)
+         call check_operator(tests, 'lorenz96', model, model, domain, whole)
+         call check_operator(tests, 'interpolation', observe, observe_whole, domain, whole)
+         call check_operator(tests, 'two model steps', two_steps, two_steps, domain, whole)
+         call check_operator(tests, 'observed model', observed, observed_whole, domain, whole)
+      end do
+   end subroutine test_operators_suite
+
+   !> Observations between points, several in some cells and none in others.
+   function observations_on(domain) result(observations)
+      type(domain_type), intent(in) :: domain
+      type(observations_type) :: observations
+      real(wp) :: position
+      integer :: pass
+      integer :: n
+      integer :: i
+      integer :: j
+
+      do pass = 1, 2
+         n = 0
+         do i = domain%first, domain%last
+            do j = 1, mod(i, 4)
+               position = i - 1 + 0.3_wp*(j - 1)
+               n = n + 1
+               if (pass == 2) observations%position(n) = position
+            end do
+         end do
+         if (pass == 1) observations = new_observations(n, 0.0_wp)
+      end do
+      call observations%count_ranks(domain)
+   end function observations_on
+
+   !> `operator` on the domain of all ranks, and the same one on a domain that is whole on this rank.
+   subroutine check_operator(tests, name, operator, operator_whole, domain, whole)
+      type(testing_type), intent(inout) :: tests
+      character(len=*), intent(in) :: name
+      class(operator_type), intent(in) :: operator
+      class(operator_type), intent(in) :: operator_whole
+      type(domain_type), intent(inout) :: domain
+      type(domain_type), intent(inout) :: whole
+      integer, parameter :: batch = 3
+      real(wp), parameter :: alphas(3) = [1.0e-2_wp, 1.0e-3_wp, 1.0e-4_wp]
+      real(wp), parameter :: rounding = 1.0e-9_wp
+      real(wp), allocatable, dimension(:, :, :) :: x, dx, dy, x_whole, dx_whole, dy_whole
+      real(wp) :: remainders(size(alphas))
+      real(wp) :: defect
+      integer(i8) :: before
+
+      before = domain%communicator%count_before(int(operator%rows(domain), i8))
+      allocate (x(domain%n, operator%components_in, batch), x_whole(whole%n, operator%components_in, batch))
+      allocate (dx, mold=x)
+      allocate (dx_whole, mold=x_whole)
+      allocate (dy(operator%rows(domain), operator%components_out, batch))
+      allocate (dy_whole(operator_whole%rows(whole), operator%components_out, batch))
+      call random_field(random_key_type(seed=1), int(domain%first - 1, i8), x)
+      call random_field(random_key_type(seed=2), int(domain%first - 1, i8), dx)
+      call random_field(random_key_type(seed=3), before, dy)
+      call random_field(random_key_type(seed=1), 0_i8, x_whole)
+      call random_field(random_key_type(seed=2), 0_i8, dx_whole)
+      call random_field(random_key_type(seed=3), 0_i8, dy_whole)
+      x = 2.3_wp + 3.6_wp*x
+      x_whole = 2.3_wp + 3.6_wp*x_whole
+
+      call taylor_remainders(operator, domain, x, dx, alphas, remainders)
+      call tests%check(all(remainders < rounding) .or. &
+                       all(abs(remainders(2:)/remainders(:2) - 0.1_wp) < 0.01_wp), &
+                       name//': the Taylor remainder falls linearly')
+      call adjoint_defect(operator, domain, x, dx, dy, defect)
+      call tests%check_small(defect, 1.0e-13_wp, name//': dot product')
+      call check_layout()
+
+   contains
+
+      subroutine check_layout()
+         real(wp), allocatable, dimension(:, :, :) :: y, y_whole, back, back_whole
+         integer :: rows
+
+         allocate (y, mold=dy)
+         allocate (y_whole, mold=dy_whole)
+         allocate (back, mold=x)
+         allocate (back_whole, mold=x_whole)
+         rows = size(y, 1)
+         call operator%forward(domain, x, y)
+         call operator_whole%forward(whole, x_whole, y_whole)
+         call tests%check(all(abs(y - y_whole(before + 1:before + rows, :, :)) <= 0), &
+                          name//': forward gives the same bits on any layout')
+         call operator%tl(domain, x, dx, y)
+         call operator_whole%tl(whole, x_whole, dx_whole, y_whole)
+         call tests%check(all(abs(y - y_whole(before + 1:before + rows, :, :)) <= 0), &
+                          name//': the tangent linear gives the same bits on any layout')
+         call operator%ad(domain, x, dy, back)
+         call operator_whole%ad(whole, x_whole, dy_whole, back_whole)
+         call tests%check(all(abs(back - back_whole(domain%first:domain%last, :, :)) <= 0), &
+                          name//': the adjoint gives the same bits on any layout')
+      end subroutine check_layout
+   end subroutine check_operator
+end module test_operators

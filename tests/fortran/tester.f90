@@ -1,0 +1,46 @@
+!> Runs one suite of tests; the exit status is 1 if a check failed, or if none was made.
+program tester
+   use da_base_communicator, only: communicator_type, start_communication, stop_communication
+   use da_base_error, only: error_type
+   use test_domain, only: test_domain_suite
+   use test_filters, only: test_filters_suite
+   use test_linear_algebra, only: test_linear_algebra_suite
+   use test_namelists, only: test_namelists_suite
+   use test_observations, only: test_observations_suite
+   use test_operators, only: test_operators_suite
+   use test_random, only: test_random_suite
+   use test_record, only: test_record_suite
+   use test_sums, only: test_sums_suite
+   use testing, only: testing_type
+   implicit none
+   type(testing_type) :: tests
+   type(error_type), allocatable :: error
+   character(len=40) :: suite
+
+   call start_communication(tests%communicator, error)
+   if (allocated(error)) error stop 'no communication'
+   call get_command_argument(1, suite)
+   select case (suite)
+   case ('sums')
+      call test_sums_suite(tests)
+   case ('random')
+      call test_random_suite(tests)
+   case ('domain')
+      call test_domain_suite(tests)
+   case ('namelists')
+      call test_namelists_suite(tests)
+   case ('linear_algebra')
+      call test_linear_algebra_suite(tests)
+   case ('operators')
+      call test_operators_suite(tests)
+   case ('observations')
+      call test_observations_suite(tests)
+   case ('filters')
+      call test_filters_suite(tests)
+   case ('record')
+      call test_record_suite(tests)
+   end select
+   if (tests%communicator%is_root()) print '(i0,a,i0,a)', tests%passed, ' passed, ', tests%failed, ' failed'
+   call stop_communication()
+   if (tests%failed > 0 .or. tests%passed == 0) stop 1, quiet=.true.
+end program tester
