@@ -38,7 +38,6 @@ module da_base_namelists
       procedure :: close_group
       procedure :: check_known
       procedure :: check_used
-      procedure :: given
       procedure :: reject
       generic :: get => get_integer, get_real, get_logical, get_string, get_reals
       procedure, private :: get_integer
@@ -176,22 +175,6 @@ contains
          end associate
       end do
    end subroutine check_used
-
-   !> Whether the file gives a key of the current group.
-   pure function given(self, key) result(yes)
-      class(namelists_type), intent(in) :: self
-      character(len=*), intent(in) :: key
-      logical :: yes
-      integer :: e
-
-      yes = .false.
-      if (self%current == 0) return
-      associate (entries => self%groups(self%current)%entries)
-         do e = 1, size(entries)
-            yes = yes .or. entries(e)%key == key
-         end do
-      end associate
-   end function given
 
    !> A mistake in a key's value that only its reader can see; the first one counts.
    subroutine reject(self, key, reason)

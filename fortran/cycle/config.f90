@@ -10,7 +10,7 @@ module da_cycle_config
    use da_cycle_observation_source, only: observation_source_config, read_observation_source
    use da_cycle_truth, only: truth_config, read_truth
    use da_ensemble_initialise, only: ensemble_config, read_ensemble
-   use da_io_run_file, only: run_file_config
+   use da_io_run_layout, only: run_file_config
    use da_model_factory, only: known_models, read_model, read_truth_model, document_models
    use da_model_type, only: model_type
    implicit none

@@ -18,8 +18,9 @@ module da_cycle_driver
    use da_ensemble_initialise, only: draw_from_attractor, perturb
    use da_ensemble_type, only: ensemble_type
    use da_io_checkpoint, only: write_checkpoint, read_checkpoint
-   use da_io_run_file, only: run_file_type, run_description_type, partial_name, field_background_mean, &
-      field_background_sd, field_analysis_mean, field_analysis_sd, field_truth
+   use da_io_run_file, only: run_file_type
+   use da_io_run_layout, only: run_description_type, field_background_mean, field_background_sd, &
+      field_analysis_mean, field_analysis_sd, field_truth
    use da_observation_type, only: observations_type
    use da_verification_record, only: record_type, new_record
    use da_verification_scores, only: state_scores, observation_scores, background_rmse, analysis_rmse, &

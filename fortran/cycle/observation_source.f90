@@ -17,8 +17,6 @@ module da_cycle_observation_source
    public :: new_observation_source
 
    character(len=4), parameter :: known_sources(2) = [character(len=4) :: 'twin', 'file']
-   character(len=9), parameter :: twin_keys(4) = [character(len=9) :: &
-      'stride', 'offset', 'positions', 'error_sd']
 
    !> `&observations`
    type :: observation_source_config
@@ -52,7 +50,7 @@ contains
       character(len=*), intent(in) :: truth_source
       type(observation_source_config), intent(inout) :: config
       type(error_type), allocatable, intent(out) :: error
-      integer :: k
+      type(observation_source_config) :: defaults
 
       config%source = 'twin'
       config%file = ''
@@ -72,23 +70,31 @@ contains
                          'expected standard deviations; 0: none', minimum=0.0_wp)
       if (config%source == 'file') then
          if (len(config%file) == 0) call namelists%reject('file', "is needed with source = 'file'")
-         do k = 1, size(twin_keys)
-            if (namelists%given(trim(twin_keys(k)))) then
-               call namelists%reject(trim(twin_keys(k)), "is not used with source = 'file'")
-            end if
-         end do
+         if (abs(config%stride - defaults%stride) > 0) call refuse('stride')
+         if (abs(config%offset - defaults%offset) > 0) call refuse('offset')
+         if (size(config%positions) > 0) call refuse('positions')
+         if (abs(config%error_sd - defaults%error_sd) > 0) call refuse('error_sd')
       else
-         if (len(config%file) > 0) call namelists%reject('file', "is not used with source = 'twin'")
+         if (len(config%file) > 0) call refuse('file')
          if (truth_source == 'none') then
             call namelists%reject('source', "= 'twin': there is no truth to observe (source = 'none' "// &
                                   "in &truth)")
          end if
          if (size(config%positions) > 0) then
-            if (namelists%given('stride')) call namelists%reject('stride', 'is not used beside positions')
-            if (namelists%given('offset')) call namelists%reject('offset', 'is not used beside positions')
+            if (abs(config%stride - defaults%stride) > 0 .or. abs(config%offset - defaults%offset) > 0) then
+               call namelists%reject('positions', 'are given beside stride or offset: give one or the other')
+            end if
          end if
       end if
       call namelists%close_group(error)
+
+   contains
+
+      subroutine refuse(key)
+         character(len=*), intent(in) :: key
+
+         call namelists%reject(key, "is not used with source = '"//config%source//"'")
+      end subroutine refuse
    end subroutine read_observation_source
 
    !> Opens and checks the file, or lays out the observing network.

@@ -45,6 +45,7 @@ contains
       character(len=*), intent(in) :: model_name
       type(truth_config), intent(inout) :: config
       type(error_type), allocatable, intent(out) :: error
+      type(truth_config) :: defaults
 
       config%source = 'twin'
       config%file = ''
@@ -60,8 +61,10 @@ contains
          call namelists%reject('file', "is needed with source = 'file'")
       end if
       if (config%source /= 'file' .and. len(config%file) > 0) call refuse('file')
-      if (config%source /= 'twin' .and. namelists%given('model')) call refuse('model')
-      if (config%source /= 'twin' .and. namelists%given('spin_up')) call refuse('spin_up')
+      if (config%source /= 'twin') then
+         if (config%model /= model_name) call refuse('model')
+         if (abs(config%spin_up - defaults%spin_up) > 0) call refuse('spin_up')
+      end if
       call namelists%close_group(error)
 
    contains

@@ -6,7 +6,7 @@ module da_observation_type
    private
    public :: observations_type, new_observations
    public :: qc_assimilated, qc_evaluated, qc_operator_failed, qc_missing, qc_outlier
-   public :: kind_point, known_kinds
+   public :: qc_codes, qc_meanings, kind_point, known_kinds
 
    !> Quality-control codes; the numbers are DART's where DART has one.
    integer, parameter :: qc_assimilated = 0
@@ -14,6 +14,11 @@ module da_observation_type
    integer, parameter :: qc_operator_failed = 4
    integer, parameter :: qc_missing = 6
    integer, parameter :: qc_outlier = 7
+
+   integer, parameter :: qc_codes(5) = [qc_assimilated, qc_evaluated, qc_operator_failed, qc_missing, &
+                                        qc_outlier]
+   character(len=*), parameter :: qc_meanings = &
+      'assimilated evaluated_only operator_failed missing_value gross_error'
 
    !> Value of the state at a position, interpolated linearly between grid points.
    integer, parameter :: kind_point = 1
