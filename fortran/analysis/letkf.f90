@@ -3,13 +3,16 @@
 module da_analysis_letkf
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
-   use da_base_error, only: error_type
-   use da_base_linear_algebra, only: eigen_type, new_eigen, random_rotation, identity
+   use da_base_error, only: error_type, run_error
+   use da_base_inverse_root, only: inverse_root_nodes
+   use da_base_linear_algebra, only: random_rotation, identity
    use da_base_namelists, only: namelists_type
    use da_base_random, only: random_key_type, stream_rotation
    use da_analysis_ensemble_filter, only: ensemble_filter_type
+   use da_analysis_letkf_kernels, only: lanes, stride, local_gram, tridiagonalise, reflect_forwards, &
+      reflect_backwards, solve_shifted
    use da_analysis_local_observations, only: local_observations_type, gather_local_observations
-   use da_ensemble_localisation, only: localisation_config, taper
+   use da_ensemble_localisation, only: localisation_config
    use da_ensemble_type, only: ensemble_type
    use da_observation_type, only: observations_type
    implicit none
@@ -27,6 +30,20 @@ module da_analysis_letkf
    contains
       procedure :: assimilate
    end type letkf_type
+
+   !> Beyond this an observation's weight is that of a diverged ensemble, not of a precise instrument.
+   real(wp), parameter :: most_precise = 1.0e30_wp
+
+   !> What a rank's local analyses share.
+   type :: work_type
+      real(wp), allocatable :: shifts(:)
+      real(wp), allocatable :: node_weights(:)
+      real(wp), allocatable :: rotation(:, :)
+      real(wp), allocatable :: weights(:, :)
+      real(wp), allocatable :: s(:, :, :)
+      real(wp), allocatable :: solves(:, :, :, :)
+      real(wp), allocatable :: vectors(:, :, :)
+   end type work_type
 
 contains
 
@@ -62,92 +79,161 @@ contains
       type(ensemble_type), intent(inout) :: ensemble
       type(error_type), allocatable, intent(out) :: error
       type(local_observations_type) :: local
-      type(eigen_type) :: s
-      real(wp), dimension(ensemble%members, ensemble%members) :: gram, rotation
-      real(wp) :: projected(ensemble%members)
-      real(wp), allocatable :: weights(:)
+      type(work_type) :: work
       integer :: first
       integer :: last
-      integer :: c
+      integer :: past
       integer :: i
-      integer :: j
 
       call gather_local_observations(domain, self%localisation, observations, anomalies, innovations, local)
-      rotation = identity(ensemble%members)
+      call prepare_work(domain, local, ensemble%members, work, error)
+      if (allocated(error)) return
+      work%rotation = identity(ensemble%members)
       if (self%rotation) then
-         call random_rotation(random_key_type(self%seed, stream_rotation, cycle), rotation)
+         call random_rotation(random_key_type(self%seed, stream_rotation, cycle), work%rotation)
       end if
-      call new_eigen(ensemble%members, s)
-      allocate (weights(local%most))
-      do i = 1, domain%n
-         call local%range_of(i, first, last)
-         if (first > last) cycle
-         do j = first, last
-            weights(j) = taper(self%localisation, abs(local%offset(j, i)))
-         end do
-         call local_gram(ensemble%members, last - first + 1, local%rows(:, first:last), &
-                         weights(first:last), gram, projected)
-         call s%decompose(gram, error)
-         if (allocated(error)) return
-         do c = 1, size(ensemble%x, 2)
-            call transform_point(ensemble%members, s, projected, self%rotation, rotation, &
-                                 ensemble%x(i, c, :))
-         end do
+      do i = 1, domain%n, lanes
+         call local%range_of(i, first, past)
+         call local%range_of(min(i + lanes - 1, domain%n), past, last)
+         call analyse_block(self, local, i, first, max(last - first + 1, 0), domain%n, &
+                            size(ensemble%x, 2), ensemble%members, work, ensemble%x)
       end do
    end subroutine assimilate
 
-   !> S = I + Σ_j weight_j y_j y_j^T (lower triangle) and Y^T d; a row is y_j, then the innovation d_j
-   !> (and the observation's place, not used here).
-   pure subroutine local_gram(members, n, rows, weights, gram, projected)
+   !> Work space, and the nodes of the inverse square root: the same on all ranks, since they follow from
+   !> the largest eigenvalue that any point's S can have.
+   subroutine prepare_work(domain, local, members, work, error)
+      type(domain_type), intent(in) :: domain
+      type(local_observations_type), intent(in) :: local
       integer, intent(in) :: members
-      integer, intent(in) :: n
-      real(wp), intent(in) :: rows(members + 2, n)
-      real(wp), intent(in) :: weights(n)
-      real(wp), intent(out) :: gram(members, members)
-      real(wp), intent(out) :: projected(members)
-      real(wp) :: factor
+      type(work_type), intent(out) :: work
+      type(error_type), allocatable, intent(out) :: error
+      real(wp), parameter :: tolerance = 1.0e-13_wp
+      real(wp) :: largest(2)
+      integer :: first
+      integer :: last
+      integer :: longest
+      integer :: i
       integer :: j
-      integer :: k
 
-      gram = 0
-      projected = 0
-      do k = 1, members
-         gram(k, k) = 1
+      largest = 0
+      do j = 1, size(local%rows, 2)
+         largest(1) = max(largest(1), dot_product(local%rows(:members, j), local%rows(:members, j)))
       end do
-      do j = 1, n
-         do k = 1, members
-            factor = weights(j)*rows(k, j)
-            gram(k:, k) = gram(k:, k) + factor*rows(k:members, j)
-         end do
-         factor = weights(j)*rows(members + 1, j)
-         projected = projected + factor*rows(:members, j)
+      if (.not. all(abs(local%rows) <= huge(1.0_wp))) largest(1) = huge(1.0_wp)
+      do i = 1, domain%n
+         call local%range_of(i, first, last)
+         largest(2) = max(largest(2), real(last - first + 1, wp))
       end do
-   end subroutine local_gram
+      call domain%communicator%maxima(largest)
+      if (largest(1) > most_precise) then
+         call run_error(error, 'the ensemble is not finite any more: it has diverged')
+         return
+      end if
+      call inverse_root_nodes(2.0_wp**exponent(1 + largest(1)*largest(2)), tolerance, work%shifts, &
+                              work%node_weights)
+      longest = 0
+      do i = 1, domain%n, lanes
+         call local%range_of(i, first, last)
+         call local%range_of(min(i + lanes - 1, domain%n), j, last)
+         longest = max(longest, last - first + 1)
+      end do
+      allocate (work%weights(lanes, longest + stride))
+      allocate (work%s(lanes, members, members))
+      allocate (work%solves(lanes, 2, size(work%shifts), members))
+      allocate (work%vectors(lanes, members, 7))
+      allocate (work%rotation(members, members))
+   end subroutine prepare_work
 
-   !> The analysis of one variable: only S^{-1/2} times its row of anomalies is needed, not S^{-1/2}.
-   pure subroutine transform_point(members, s, projected, rotate, rotation, x)
+   !> The analyses of points i … i + lanes - 1 (as far as the slab goes) from n observations.
+   subroutine analyse_block(self, local, i, first, n, points, components, members, work, x)
+      class(letkf_type), intent(in) :: self
+      type(local_observations_type), intent(in) :: local
+      integer, intent(in) :: i
+      integer, intent(in) :: first
+      integer, intent(in) :: n
+      integer, intent(in) :: points
+      integer, intent(in) :: components
       integer, intent(in) :: members
-      type(eigen_type), intent(in) :: s
-      real(wp), intent(in) :: projected(members)
+      type(work_type), intent(inout) :: work
+      real(wp), intent(inout) :: x(points, components, members)
+      integer :: filled
+      integer :: last
+      integer :: c
+      integer :: m
+
+      filled = stride*((n + stride - 1)/stride)
+      call local%weights_of(i, first, work%weights(:, :n))
+      work%weights(:, n + 1:filled) = 0
+      last = min(i + lanes - 1, points)
+      associate (diagonal => work%vectors(:, :, 1), beside => work%vectors(:, :, 2), &
+                 factor => work%vectors(:, :, 3), mean_weights => work%vectors(:, :, 4), &
+                 anomalies => work%vectors(:, :, 5), turned => work%vectors(:, :, 6), &
+                 solution => work%vectors(:, :, 7))
+         call local_gram(members, filled, size(local%rows, 1), local%rows(:, first:first + filled - 1), &
+                         work%weights, work%s, anomalies)
+         call tridiagonalise(members, work%s, diagonal, beside, factor)
+         call reflect_forwards(members, work%s, factor, anomalies)
+         call solve_shifted(members, 1, diagonal, beside, [0.0_wp], [1.0_wp], anomalies, mean_weights, &
+                            work%solves)
+         do c = 1, components
+            do m = 1, members
+               anomalies(:last - i + 1, m) = x(i:last, c, m)
+               anomalies(last - i + 2:, m) = 0
+            end do
+            call transform_rows(members, work%s, diagonal, beside, factor, mean_weights, self%rotation, &
+                                work%rotation, size(work%shifts), work%shifts, work%node_weights, &
+                                work%solves, turned, solution, anomalies)
+            do m = 1, members
+               x(i:last, c, m) = anomalies(:last - i + 1, m)
+            end do
+         end do
+      end associate
+   end subroutine analyse_block
+
+   !> x ← mean + X S^{-1} Y^T d + X S^{-1/2} U, the variables of the lanes side by side.
+   pure subroutine transform_rows(members, s, diagonal, beside, factor, mean_weights, rotate, rotation, &
+                                  nodes, shifts, node_weights, solves, turned, solution, x)
+      integer, intent(in) :: members
+      real(wp), intent(in) :: s(lanes, members, members)
+      real(wp), intent(in), dimension(lanes, members) :: diagonal, beside, factor, mean_weights
       logical, intent(in) :: rotate
       real(wp), intent(in) :: rotation(members, members)
-      real(wp), intent(inout) :: x(members)
-      real(wp), dimension(members) :: anomalies, turned
-      real(wp) :: average
-      real(wp) :: along
-      real(wp) :: increment
+      integer, intent(in) :: nodes
+      real(wp), intent(in) :: shifts(nodes)
+      real(wp), intent(in) :: node_weights(nodes)
+      real(wp), intent(inout) :: solves(lanes, 2, nodes, members)
+      real(wp), intent(inout), dimension(lanes, members) :: turned, solution, x
+      real(wp), dimension(lanes) :: average, increment, total
       integer :: k
+      integer :: m
 
-      average = sum(x)/members
-      anomalies = x - average
-      turned = 0
-      increment = 0
-      do k = 1, members
-         along = dot_product(s%vectors(:, k), anomalies)
-         increment = increment + along*dot_product(s%vectors(:, k), projected)/s%values(k)
-         turned = turned + (along/sqrt(s%values(k)))*s%vectors(:, k)
+      average = 0
+      do m = 1, members
+         average = average + x(:, m)
       end do
-      if (rotate) turned = matmul(turned, rotation)
-      x = average + increment/sqrt(real(members - 1, wp)) + turned
-   end subroutine transform_point
+      average = average/members
+      do m = 1, members
+         turned(:, m) = x(:, m) - average
+      end do
+      call reflect_forwards(members, s, factor, turned)
+      increment = 0
+      do m = 1, members
+         increment = increment + turned(:, m)*mean_weights(:, m)
+      end do
+      average = average + increment/sqrt(real(members - 1, wp))
+      call solve_shifted(members, nodes, diagonal, beside, shifts, node_weights, turned, solution, solves)
+      call reflect_backwards(members, s, factor, solution)
+      do m = 1, members
+         if (rotate) then
+            total = 0
+            do k = 1, members
+               total = total + solution(:, k)*rotation(k, m)
+            end do
+         else
+            total = solution(:, m)
+         end if
+         x(:, m) = average + total
+      end do
+   end subroutine transform_rows
 end module da_analysis_letkf

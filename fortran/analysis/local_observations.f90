@@ -2,29 +2,34 @@
 module da_analysis_local_observations
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
-   use da_ensemble_localisation, only: localisation_config, cutoff
+   use da_ensemble_localisation, only: localisation_config, cutoff, tapers
    use da_observation_type, only: observations_type
    implicit none
    private
-   public :: local_observations_type, gather_local_observations
+   public :: local_observations_type, gather_local_observations, padding
+
+   !> Elements that kernels may read beyond the last one of a row, and beyond the last row.
+   integer, parameter :: padding = 4
 
    !> Observations of the slab and of a halo of the cutoff's width, from left to right.
    type :: local_observations_type
-      !> rows(members + 1, :): scaled anomalies of the members, then the scaled innovation.
+      !> rows(:, j): scaled anomalies of the members, then the scaled innovation, then some that mean nothing,
+      !> so that kernels may read on; likewise a few rows behind the last.
       real(wp), allocatable :: rows(:, :)
       !> Position as the slab's point (on a circle unrolled) and the fraction beyond it: kept apart, since
       !> only then is a distance the same number whichever slab it is taken from.
       integer, allocatable, private :: cell(:)
       real(wp), allocatable, private :: fraction(:)
-      integer :: most = 0
       real(wp), private :: reach = 0
       !> The reach is half the circle: its two ends are the same place, and only one counts.
       logical, private :: round = .false.
+      type(localisation_config), private :: localisation
       integer, private :: halo = 0
       integer, allocatable, private :: start(:)
    contains
       procedure :: range_of
       procedure :: offset
+      procedure :: weights_of
    end type local_observations_type
 
 contains
@@ -39,11 +44,13 @@ contains
       type(local_observations_type), intent(out) :: local
       integer, allocatable :: counts(:)
       integer :: members
+      integer :: total
       integer :: own
       integer :: i
       integer :: j
 
       members = size(anomalies, 2)
+      local%localisation = localisation
       local%round = cutoff(localisation) >= 0.5_wp*domain%total
       local%reach = min(cutoff(localisation), 0.5_wp*domain%total)
       local%halo = ceiling(local%reach)
@@ -53,8 +60,10 @@ contains
       do i = 1, size(counts)
          local%start(i + 1) = local%start(i) + counts(i)
       end do
-      local%most = sum(counts)
-      allocate (local%rows(members + 2, local%most), local%cell(local%most), local%fraction(local%most))
+      total = sum(counts)
+      allocate (local%rows(members + 1 + padding, total + padding), source=0.0_wp)
+      allocate (local%cell(total + padding), source=0)
+      allocate (local%fraction(total + padding), source=0.0_wp)
       own = local%start(local%halo + 1) - 1
       do j = 1, observations%n
          local%rows(:members, own + j) = anomalies(j, :)
@@ -80,6 +89,28 @@ contains
 
       distance = (self%cell(j) - i) + self%fraction(j)
    end function offset
+
+   !> The weights of observations first … first + n - 1 in the analyses of points i … i + size(weights, 1) - 1.
+   pure subroutine weights_of(self, i, first, weights)
+      class(local_observations_type), intent(in) :: self
+      integer, intent(in) :: i
+      integer, intent(in) :: first
+      real(wp), intent(out) :: weights(:, :)
+      real(wp) :: offsets(size(weights, 1))
+      integer :: j
+      integer :: l
+
+      do j = 1, size(weights, 2)
+         do l = 1, size(weights, 1)
+            offsets(l) = (self%cell(first + j - 1) - (i + l - 1)) + self%fraction(first + j - 1)
+         end do
+         call tapers(self%localisation, size(offsets), offsets, weights(:, j))
+         do l = 1, size(weights, 1)
+            if (offsets(l) < -self%reach .or. offsets(l) > self%reach) weights(l, j) = 0
+            if (self%round .and. offsets(l) >= self%reach) weights(l, j) = 0
+         end do
+      end do
+   end subroutine weights_of
 
    !> Observations by cell, from `halo` cells left of the slab to `halo` cells right of it.
    subroutine count_by_cell(domain, halo, observations, counts)

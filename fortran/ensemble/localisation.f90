@@ -5,7 +5,7 @@ module da_ensemble_localisation
    use da_base_namelists, only: namelists_type
    implicit none
    private
-   public :: localisation_config, read_localisation, gaspari_cohn, cutoff, taper
+   public :: localisation_config, read_localisation, gaspari_cohn, cutoff, tapers
 
    !> The radius counts in standard deviations of the Gaussian that the taper resembles: the Gaspari-Cohn
    !> function vanishes at 2 × 1.82 × radius (the convention of DAPPER and of Sakov & Oke 2008).
@@ -46,32 +46,41 @@ contains
       end select
    end function cutoff
 
-   !> The weight, 1 … 0, at a distance in grid points.
-   elemental function taper(config, distance) result(weight)
+   !> The weights, 1 … 0, at distances in grid points (their signs do not matter).
+   pure subroutine tapers(config, n, distances, weights)
       type(localisation_config), intent(in) :: config
-      real(wp), intent(in) :: distance
-      real(wp) :: weight
+      integer, intent(in) :: n
+      real(wp), intent(in) :: distances(n)
+      real(wp), intent(out) :: weights(n)
+      real(wp) :: scale
+      integer :: i
 
       select case (config%taper)
       case ('boxcar')
-         weight = merge(1.0_wp, 0.0_wp, distance <= config%radius)
+         do i = 1, n
+            weights(i) = merge(1.0_wp, 0.0_wp, abs(distances(i)) <= config%radius)
+         end do
       case default
-         weight = gaspari_cohn(distance/(half_width_per_radius*config%radius))
+         scale = 1/(half_width_per_radius*config%radius)
+         do i = 1, n
+            weights(i) = gaspari_cohn(scale*abs(distances(i)))
+         end do
       end select
-   end function taper
+   end subroutine tapers
 
    !> Gaspari & Cohn (1999), eq. 4.10; r is the distance in half-widths, zero from r = 2 on.
    elemental function gaspari_cohn(r) result(weight)
       real(wp), intent(in) :: r
       real(wp) :: weight
+      real(wp) :: near
+      real(wp) :: far
+      real(wp) :: beyond
 
-      if (r <= 1) then
-         weight = (((-0.25_wp*r + 0.5_wp)*r + 0.625_wp)*r - 5.0_wp/3)*r**2 + 1
-      else if (r < 2) then
-         weight = ((((r/12 - 0.5_wp)*r + 0.625_wp)*r + 5.0_wp/3)*r - 5)*r + 4 - 2/(3*r)
-         weight = max(weight, 0.0_wp)
-      else
-         weight = 0
-      end if
+      beyond = max(r, 1.0_wp)
+      near = (((-0.25_wp*r + 0.5_wp)*r + 0.625_wp)*r - 5.0_wp/3)*r**2 + 1
+      far = ((((beyond/12 - 0.5_wp)*beyond + 0.625_wp)*beyond + 5.0_wp/3)*beyond - 5)*beyond + 4 &
+            - 2/(3*beyond)
+      weight = merge(near, max(far, 0.0_wp), r <= 1)
+      weight = merge(weight, 0.0_wp, r < 2)
    end function gaspari_cohn
 end module da_ensemble_localisation

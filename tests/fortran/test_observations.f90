@@ -5,7 +5,7 @@ module test_observations
    use da_base_domain, only: domain_type, new_domain
    use da_base_error, only: error_type
    use da_base_kinds, only: wp
-   use da_ensemble_localisation, only: localisation_config, gaspari_cohn, taper, cutoff
+   use da_ensemble_localisation, only: localisation_config, gaspari_cohn, tapers, cutoff
    use da_observation_interpolation, only: interpolation_type, new_interpolation
    use da_observation_quality_control, only: check_gross_errors
    use da_observation_type, only: observations_type, new_observations, qc_assimilated, qc_missing, &
@@ -85,6 +85,7 @@ contains
    subroutine check_taper(tests)
       type(testing_type), intent(inout) :: tests
       type(localisation_config) :: config
+      real(wp) :: weights(2)
       real(wp), parameter :: step = 1.0e-6_wp
 
       call tests%check_small(abs(gaspari_cohn(0.0_wp) - 1), 0.0_wp, 'Gaspari-Cohn is 1 at 0')
@@ -94,9 +95,11 @@ contains
       call tests%check_small(gaspari_cohn(2 - step), step, 'Gaspari-Cohn goes to 0 at 2')
       config%taper = 'gaspari_cohn'
       config%radius = 3
-      call tests%check_small(taper(config, cutoff(config)), 0.0_wp, 'no weight at the cutoff')
+      call tapers(config, 2, [-cutoff(config), cutoff(config)], weights)
+      call tests%check_small(sum(weights), 1.0e-15_wp, 'no weight at the cutoff')
       config%taper = 'boxcar'
-      call tests%check_small(abs(taper(config, 3.0_wp) - 1) + taper(config, 3.01_wp), 0.0_wp, 'a boxcar ends')
+      call tapers(config, 2, [-3.0_wp, 3.01_wp], weights)
+      call tests%check_small(maxval(abs(weights - [1.0_wp, 0.0_wp])), 0.0_wp, 'a boxcar ends')
    end subroutine check_taper
 
    !> Each point's neighbourhood holds exactly the observations within the cutoff, each once.

@@ -4,6 +4,7 @@ program tester
    use da_base_error, only: error_type
    use test_domain, only: test_domain_suite
    use test_filters, only: test_filters_suite
+   use test_letkf, only: test_letkf_suite
    use test_linear_algebra, only: test_linear_algebra_suite
    use test_namelists, only: test_namelists_suite
    use test_observations, only: test_observations_suite
@@ -37,6 +38,8 @@ program tester
       call test_observations_suite(tests)
    case ('filters')
       call test_filters_suite(tests)
+   case ('letkf')
+      call test_letkf_suite(tests)
    case ('record')
       call test_record_suite(tests)
    end select
