@@ -61,6 +61,10 @@ contains
          end if
          filter%gross_error_limit = gross_error_limit
          call move_alloc(filter, analysis)
+      else if (gross_error_limit > 0) then
+         call input_error(error, namelists%file//': &observations gross_error_limit is not used with '// &
+                          "analysis = '"//name//"'")
+         return
       end if
       analysis%seed = seed
    end subroutine read_analysis

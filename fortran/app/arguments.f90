@@ -42,10 +42,12 @@ contains
             arguments%defaults = .true.
          case ('--check')
             arguments%check = .true.
-         case ('--restart')
-            arguments%start = start_from_checkpoint
-         case ('--fresh')
-            arguments%start = start_afresh
+         case ('--restart', '--fresh')
+            if (arguments%start /= start_new) then
+               call input_error(error, 'one of --restart and --fresh can be given')
+               return
+            end if
+            arguments%start = merge(start_from_checkpoint, start_afresh, word == '--restart')
          case ('--progress')
             i = i + 1
             arguments%progress = argument(i)

@@ -27,6 +27,7 @@ contains
       if (.not. allocated(error)) call read_config(namelists, config, error)
    end subroutine read_input
 
+   !> Byte by byte, as from a pipe there is no other way.
    subroutine read_text(path, text, error)
       character(len=*), intent(in) :: path
       character(len=:), allocatable, intent(out) :: text
@@ -43,14 +44,17 @@ contains
                           'read it?)')
          return
       end if
-      inquire (unit=unit, size=length)
-      if (length > most_bytes) then
-         call input_error(error, path//': is too large to be a namelist file')
-      else
-         allocate (character(len=max(length, 0)) :: text)
-         if (length > 0) read (unit, iostat=status) text
-         if (status /= 0) call input_error(error, path//': the namelist file cannot be read')
-      end if
+      allocate (character(len=most_bytes) :: text)
+      do length = 0, most_bytes - 1
+         read (unit, iostat=status) text(length + 1:length + 1)
+         if (status /= 0) exit
+      end do
+      text = text(:length)
       close (unit)
+      if (status == 0) then
+         call input_error(error, path//': is too large to be a namelist file')
+      else if (.not. is_iostat_end(status)) then
+         call input_error(error, path//': the namelist file cannot be read (is it a directory?)')
+      end if
    end subroutine read_text
 end module da_app_input

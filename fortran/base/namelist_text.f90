@@ -41,6 +41,11 @@ module da_base_namelist_text
    character(len=1), parameter :: string = 's'
    character(len=1), parameter :: newline = achar(10)
    character(len=*), parameter :: blanks = ' '//achar(9)//achar(10)//achar(13)
+   !> None of them belongs into a text file.
+   character(len=*), parameter :: control_characters = achar(0)//achar(1)//achar(2)//achar(3)//achar(4)// &
+      achar(5)//achar(6)//achar(7)//achar(8)//achar(14)//achar(15)//achar(16)//achar(127)
+   !> With it some editors begin a file in UTF-8.
+   character(len=*), parameter :: byte_order_mark = char(239)//char(187)//char(191)
    character(len=*), parameter :: delimiters = blanks//',=/!&''"'
 
 contains
@@ -56,6 +61,10 @@ contains
       integer :: i
       integer :: g
 
+      if (scan(text, control_characters) > 0) then
+         call input_error(error, file//': is not a text file (a namelist is needed)')
+         return
+      end if
       call tokenise(text, file, tokens, error)
       if (allocated(error)) return
       allocate (groups(0))
@@ -222,6 +231,7 @@ contains
       allocate (tokens(0))
       line = 1
       i = 1
+      if (index(text, byte_order_mark) == 1) i = 1 + len(byte_order_mark)
       do while (i <= len(text))
          length = 1
          token%line = line

@@ -5,10 +5,12 @@ module da_base_system
    use da_base_kinds, only: wp
    implicit none
    private
-   public :: rename_file, remove_file, file_exists, writable_directory, directory_of
+   public :: rename_file, remove_file, file_exists, same_file, writable_directory, directory_of
    public :: output_is_watched, environment, peak_memory, one_thread
 
    integer(c_int), parameter :: may_write_and_enter = 3
+   !> PATH_MAX of Linux
+   integer, parameter :: longest_path = 4096
 
    interface
       function c_rename(from, to) result(status) bind(c, name='rename')
@@ -28,6 +30,18 @@ module da_base_system
          integer(c_int), value :: mode
          integer(c_int) :: status
       end function c_access
+      function c_realpath(path, resolved) result(address) bind(c, name='realpath')
+         import :: c_char, c_ptr
+         character(kind=c_char), intent(in) :: path(*)
+         character(kind=c_char), intent(out) :: resolved(*)
+         type(c_ptr) :: address
+      end function c_realpath
+      function c_strcmp(text, other) result(order) bind(c, name='strcmp')
+         import :: c_char, c_int
+         character(kind=c_char), intent(in) :: text(*)
+         character(kind=c_char), intent(in) :: other(*)
+         integer(c_int) :: order
+      end function c_strcmp
       function c_isatty(descriptor) result(yes) bind(c, name='isatty')
          import :: c_int
          integer(c_int), value :: descriptor
@@ -87,6 +101,20 @@ contains
 
       inquire (file=path, exist=yes)
    end function file_exists
+
+   !> Whether two paths lead to one file that exists.
+   function same_file(path, other) result(yes)
+      character(len=*), intent(in) :: path
+      character(len=*), intent(in) :: other
+      logical :: yes
+      character(kind=c_char) :: resolved(longest_path)
+      character(kind=c_char) :: other_resolved(longest_path)
+
+      yes = .false.
+      if (.not. c_associated(c_realpath(path//c_null_char, resolved))) return
+      if (.not. c_associated(c_realpath(other//c_null_char, other_resolved))) return
+      yes = c_strcmp(resolved, other_resolved) == 0
+   end function same_file
 
    !> Whether files can be created in a directory.
    function writable_directory(path) result(yes)

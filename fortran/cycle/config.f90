@@ -19,6 +19,7 @@ module da_cycle_config
 
    !> `&cycle`, `&output` and `&checkpoint`, and the objects that the other groups describe.
    type :: config_type
+      character(len=:), allocatable :: namelist
       character(len=:), allocatable :: title
       integer :: cycles = 1000
       real(wp) :: interval = 0.05_wp
@@ -71,14 +72,15 @@ contains
       call read_analysis(config%analysis_name, namelists, config%seed, config%ensemble%members, &
                          config%observations%gross_error_limit, config%analysis, error)
       if (allocated(error)) return
-      config%binding = namelists%effective
       call read_output(namelists, config, error)
       if (allocated(error)) return
+      config%binding = namelists%effective
       call read_checkpointing(namelists, config, error)
       if (allocated(error)) return
       call namelists%check_used(error)
       if (allocated(error)) return
       config%effective = namelists%effective
+      config%namelist = namelists%file
       call resolve(namelists%file, config%truth%file)
       call resolve(namelists%file, config%observations%file)
       call check_consistency(namelists%file, config, error)
@@ -189,10 +191,11 @@ contains
                           ': must be less than cycles = '//to_text(config%cycles))
          return
       end if
-      call count_steps(file, config%interval, config%model, config%steps, error)
+      call count_steps(file, config%interval, config%model, config%model%name, config%steps, error)
       if (allocated(error)) return
       if (allocated(config%truth_model)) then
-         call count_steps(file, config%interval, config%truth_model, config%truth_steps, error)
+         call count_steps(file, config%interval, config%truth_model, 'truth_'//config%truth%model, &
+                          config%truth_steps, error)
          if (allocated(error)) return
          if (config%truth_model%points /= config%model%points) then
             call input_error(error, file//': &truth_'//config%truth%model//' n = '// &
@@ -207,10 +210,11 @@ contains
       end if
    end subroutine check_consistency
 
-   subroutine count_steps(file, interval, model, steps, error)
+   subroutine count_steps(file, interval, model, group, steps, error)
       character(len=*), intent(in) :: file
       real(wp), intent(in) :: interval
       class(model_type), intent(in) :: model
+      character(len=*), intent(in) :: group
       integer, intent(out) :: steps
       type(error_type), allocatable, intent(out) :: error
       real(wp), parameter :: tolerance = 1.0e-9_wp
@@ -218,7 +222,7 @@ contains
       steps = nint(interval/model%dt)
       if (steps < 1 .or. abs(steps*model%dt - interval) > tolerance*interval) then
          call input_error(error, file//': &cycle interval = '//to_text(interval)//': must be a whole '// &
-                          'multiple of dt = '//to_text(model%dt)//' in &'//model%name)
+                          'multiple of dt = '//to_text(model%dt)//' in &'//group)
       end if
    end subroutine count_steps
 end module da_cycle_config

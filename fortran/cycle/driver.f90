@@ -3,10 +3,10 @@ module da_cycle_driver
    use da_base_kinds, only: wp, i8
    use da_base_communicator, only: communicator_type
    use da_base_domain, only: domain_type, new_domain
-   use da_base_error, only: error_type, input_error, run_error
+   use da_base_error, only: error_type, input_error, run_error, status_bad_input
    use da_base_interrupt, only: watch_for_interrupt, interrupted
    use da_base_random, only: random_key_type, stream_ensemble
-   use da_base_system, only: file_exists, remove_file, writable_directory, directory_of
+   use da_base_system, only: file_exists, remove_file, same_file, writable_directory, directory_of
    use da_base_text, only: to_text
    use da_base_timer, only: phase_analysis, phase_observations, phase_verification
    use da_analysis_type, only: observe_analysis
@@ -18,7 +18,7 @@ module da_cycle_driver
    use da_ensemble_initialise, only: draw_from_attractor, perturb
    use da_ensemble_type, only: ensemble_type
    use da_io_checkpoint, only: write_checkpoint, read_checkpoint
-   use da_io_run_file, only: run_file_type
+   use da_io_run_file, only: run_file_type, partial_name
    use da_io_run_layout, only: run_description_type, field_background_mean, field_background_sd, &
       field_analysis_mean, field_analysis_sd, field_truth
    use da_observation_type, only: observations_type
@@ -58,28 +58,46 @@ contains
       call new_truth(config%truth, config%truth_model, config%truth_steps, run%domain, config%seed, &
                      config%cycles, config%interval, run%truth, error)
       call communicator%agree(error)
-      if (allocated(error)) return
+      if (allocated(error)) then
+         error%message = config%namelist//': &truth file: '//error%message
+         return
+      end if
       call new_observation_source(config%observations, run%domain, config%seed, config%cycles, &
                                   config%interval, run%source, error)
       call communicator%agree(error)
-      if (allocated(error)) return
+      if (allocated(error)) then
+         error%message = config%namelist//': &observations '//error%message
+         return
+      end if
       if (communicator%is_root()) then
-         call check_place(config%output%path, '&output file', error)
-         if (.not. allocated(error)) call check_place(config%checkpoint, '&checkpoint file', error)
+         call check_place(config, config%output%path, '&output', error)
+         if (.not. allocated(error)) call check_place(config, config%checkpoint, '&checkpoint', error)
+         if (.not. allocated(error) .and. (config%checkpoint == config%output%path .or. &
+                                           config%checkpoint == partial_name(config%output%path))) then
+            call input_error(error, config%namelist//": &checkpoint file = '"//config%checkpoint// &
+                             "': is the output file; name another")
+         end if
       end if
       call communicator%agree(error)
    end subroutine start_run
 
-   subroutine check_place(path, key, error)
+   !> A file must be one that can be written, and none of those that are read.
+   subroutine check_place(config, path, group, error)
+      type(config_type), intent(in) :: config
       character(len=*), intent(in) :: path
-      character(len=*), intent(in) :: key
+      character(len=*), intent(in) :: group
       type(error_type), allocatable, intent(out) :: error
+      character(len=:), allocatable :: place
 
+      place = config%namelist//': '//group//" file = '"//path//"': "
       if (writable_directory(path)) then
-         call input_error(error, key//" = '"//path//"': is a directory; name a file")
+         call input_error(error, place//'is a directory; name a file')
       else if (.not. writable_directory(directory_of(path))) then
-         call input_error(error, key//" = '"//path//"': no file can be written in '"//directory_of(path)// &
+         call input_error(error, place//"no file can be written in '"//directory_of(path)// &
                           "' (does it exist, and may you write there?)")
+      else if (any([same_file(path, config%namelist), same_file(path, config%truth%file), &
+                    same_file(path, config%observations%file)])) then
+         call input_error(error, place//'is read by this run and would be overwritten; name another')
       end if
    end subroutine check_place
 
@@ -130,6 +148,9 @@ contains
          call progress%end_line()
          if (allocated(error) .or. stopped) then
             call output%abandon()
+            if (domain%communicator%is_root()) then
+               if (.not. file_exists(config%checkpoint)) call remove_file(partial_name(config%output%path))
+            end if
             return
          end if
          call output%finish(domain, record, error)
@@ -212,6 +233,10 @@ contains
          if (allocated(error)) return
          call first_ensemble(run, ensemble)
          call output%create(domain, config%output, description, error)
+         if (allocated(error)) then
+            error%message = config%namelist//': &output file: '//error%message
+            error%status = status_bad_input
+         end if
       end associate
    end subroutine begin
 
@@ -259,15 +284,19 @@ contains
       character(len=*), intent(in) :: now
       character(len=:), allocatable :: text
       character(len=1), parameter :: newline = achar(10)
+      integer :: group
       integer :: start
       integer :: i
 
+      group = 1
       start = 1
       do i = 1, min(len(before), len(now))
          if (before(i:i) /= now(i:i)) exit
+         if (before(i:i) == '&') group = i
          if (before(i:i) == newline) start = i + 1
       end do
-      text = "'"//line(before)//"' then, '"//line(now)//"' now"
+      text = before(group:group + scan(before(group:), newline) - 2)//" has '"//line(before)// &
+             "' there, '"//line(now)//"' now"
 
    contains
 

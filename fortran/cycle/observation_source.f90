@@ -113,6 +113,7 @@ contains
       if (config%source == 'file') then
          allocate (source%file)
          call open_observation_file(config%file, domain, cycles, interval, source%file, error)
+         if (allocated(error)) error%message = 'file: '//error%message
       else if (size(config%positions) > 0) then
          call lay_out_list(config%positions, domain, source, error)
       else
@@ -131,7 +132,7 @@ contains
       integer(i8) :: j
 
       if (config%offset >= domain%total) then
-         call input_error(error, '&observations offset = '//to_text(config%offset)//': must be less than '// &
+         call input_error(error, 'offset = '//to_text(config%offset)//': must be less than '// &
                           'the number of grid points, '//to_text(domain%total))
          return
       end if
@@ -175,7 +176,7 @@ contains
 
       do i = 1, size(positions)
          if (positions(i) >= 0 .and. positions(i) < domain%total) cycle
-         call input_error(error, '&observations positions: '//to_text(positions(i))//' is not on the '// &
+         call input_error(error, 'positions: '//to_text(positions(i))//' is not on the '// &
                           'circle, 0 … '//to_text(domain%total)//' (exclusive)')
          return
       end do

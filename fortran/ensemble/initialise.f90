@@ -28,6 +28,7 @@ contains
       type(ensemble_config), intent(inout) :: config
       type(error_type), allocatable, intent(out) :: error
       integer, parameter :: most_members = 10000
+      type(ensemble_config) :: defaults
 
       if (.not. allocated(config%initial)) config%initial = 'climatology'
       call namelists%open_group('ensemble', 'The ensemble and its first states')
@@ -39,6 +40,13 @@ contains
                          'of the members around it', minimum=0.0_wp)
       call namelists%get('spin_up', config%spin_up, 'model time a member runs to reach the attractor', &
                          minimum=0.0_wp)
+      if (config%initial == 'truth') then
+         if (abs(config%spin_up - defaults%spin_up) > 0) then
+            call namelists%reject('spin_up', "is not used with initial = 'truth'")
+         end if
+      else if (abs(config%initial_sd - defaults%initial_sd) > 0) then
+         call namelists%reject('initial_sd', "is not used with initial = '"//config%initial//"'")
+      end if
       call namelists%close_group(error)
    end subroutine read_ensemble
 
