@@ -10,8 +10,8 @@ module da_analysis_etkf
    use da_base_linear_algebra, only: eigen_type, new_eigen, identity, random_rotation
    use da_base_namelists, only: namelists_type
    use da_base_random, only: random_key_type, stream_rotation
-   use da_base_reproducible_sum, only: sum_products
    use da_analysis_ensemble_filter, only: ensemble_filter_type
+   use da_analysis_ensemble_space, only: project_observations
    use da_analysis_transform, only: transform_members
    use da_ensemble_type, only: ensemble_type
    use da_observation_type, only: observations_type
@@ -62,20 +62,17 @@ contains
       type(error_type), allocatable, intent(out) :: error
       type(eigen_type) :: s
       real(wp), dimension(ensemble%members, ensemble%members) :: a, transform, rotation
-      real(wp) :: projected(ensemble%members, 1)
-      real(wp) :: weights(ensemble%members)
+      real(wp), dimension(ensemble%members) :: projected, weights
       integer :: n
       integer :: k
 
       n = ensemble%members
-      call sum_products(domain%communicator, observations%total, anomalies, anomalies, .true., a)
-      call sum_products(domain%communicator, observations%total, anomalies, &
-                        reshape(innovations, [observations%n, 1]), .false., projected)
+      call project_observations(domain, observations, anomalies, innovations, a, projected)
       call new_eigen(n, s)
       call s%decompose(identity(n) + a, error)
       if (allocated(error)) return
       call s%power(-1.0_wp, a)
-      weights = matmul(a, projected(:, 1))/sqrt(real(n - 1, wp))
+      weights = matmul(a, projected)/sqrt(real(n - 1, wp))
       call s%power(-0.5_wp, transform)
       if (self%rotation) then
          call random_rotation(random_key_type(self%seed, stream_rotation, cycle), rotation)

@@ -4,6 +4,8 @@ module da_analysis_factory
    use da_base_error, only: error_type, input_error
    use da_base_namelists, only: namelists_type
    use da_analysis_baseline, only: new_climatology, new_free_run
+   use da_analysis_denkf, only: new_denkf
+   use da_analysis_enkf_n, only: enkf_n_config, new_enkf_n, read_enkf_n
    use da_analysis_ensemble_filter, only: ensemble_filter_type
    use da_analysis_etkf, only: etkf_config, new_etkf, read_etkf
    use da_analysis_letkf, only: letkf_config, new_letkf, read_letkf
@@ -15,8 +17,8 @@ module da_analysis_factory
    private
    public :: known_analyses, read_analysis, document_analyses
 
-   character(len=16), parameter :: known_analyses(5) = [character(len=16) :: &
-      'letkf', 'etkf', 'stochastic_enkf', 'none', 'climatology']
+   character(len=16), parameter :: known_analyses(7) = [character(len=16) :: &
+      'letkf', 'etkf', 'enkf_n', 'denkf', 'stochastic_enkf', 'none', 'climatology']
 
 contains
 
@@ -31,6 +33,7 @@ contains
       type(error_type), allocatable, intent(out) :: error
       class(ensemble_filter_type), allocatable :: filter
       type(etkf_config) :: etkf
+      type(enkf_n_config) :: enkf_n
       type(letkf_config) :: letkf
       type(localisation_config) :: localisation
 
@@ -47,6 +50,12 @@ contains
          if (allocated(error)) return
          call read_localisation(namelists, localisation, error)
          if (.not. allocated(error)) filter = new_letkf(letkf, localisation)
+      case ('enkf_n')
+         call read_enkf_n(namelists, enkf_n, error)
+         if (.not. allocated(error)) filter = new_enkf_n(enkf_n)
+         if (.not. allocated(error)) filter%inflation%posterior = 1
+      case ('denkf')
+         filter = new_denkf()
       case ('stochastic_enkf')
          filter = new_stochastic_enkf()
       end select
@@ -73,6 +82,7 @@ contains
    subroutine document_analyses(namelists)
       type(namelists_type), intent(inout) :: namelists
       type(etkf_config) :: etkf
+      type(enkf_n_config) :: enkf_n
       type(letkf_config) :: letkf
       type(localisation_config) :: localisation
       type(inflation_config) :: inflation
@@ -83,6 +93,7 @@ contains
       call read_inflation(namelists, inflation, error)
       namelists%alternative = .true.
       call read_etkf(namelists, etkf, error)
+      call read_enkf_n(namelists, enkf_n, error)
       namelists%alternative = .false.
    end subroutine document_analyses
 end module da_analysis_factory

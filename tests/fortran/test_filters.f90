@@ -1,6 +1,8 @@
 !> Filters against the Kalman filter's formulas, and against each other.
 module test_filters
    use, intrinsic :: ieee_arithmetic, only: ieee_value, ieee_positive_inf
+   use da_analysis_denkf, only: new_denkf
+   use da_analysis_enkf_n, only: finite_size_inflation
    use da_analysis_ensemble_filter, only: ensemble_filter_type
    use da_analysis_etkf, only: etkf_config, new_etkf
    use da_analysis_letkf, only: letkf_config, new_letkf
@@ -39,6 +41,8 @@ contains
       call check_kalman(tests, domain, new_etkf(etkf_config(rotation=.true.)), 'etkf with rotation', .true.)
       call check_kalman(tests, domain, new_letkf(letkf_config(rotation=.false.), localisation), &
                         'letkf without localisation', .true.)
+      call check_kalman(tests, domain, new_denkf(), 'denkf', .false.)
+      call check_finite_size(tests)
       call check_kalman(tests, domain, new_stochastic_enkf(), 'stochastic_enkf', .false.)
    end subroutine test_filters_suite
 
@@ -90,6 +94,35 @@ contains
       end if
       call tests%check(observations%n == 0 .or. all(observations%background_sd >= 0), name//': feedback is set')
    end subroutine check_kalman
+
+   !> The inflation is where the dual cost function is least, found here by trying.
+   subroutine check_finite_size(tests)
+      type(testing_type), intent(inout) :: tests
+      integer, parameter :: trials = 40000
+      real(wp), parameter :: eigenvalues(4) = [0.0_wp, 0.3_wp, 2.0_wp, 40.0_wp]
+      real(wp), parameter :: along(4) = [0.0_wp, 0.5_wp, 3.0_wp, -9.0_wp]
+      real(wp) :: mode
+      real(wp) :: cost
+      real(wp) :: least
+      real(wp) :: best
+      real(wp) :: q
+      integer :: k
+
+      mode = (5.0_wp/4)/(4.0_wp/3)
+      mode = sqrt(mode**(sum(1/(1 + eigenvalues))/4))
+      least = huge(least)
+      do k = 1, trials
+         q = 20.0_wp*k/trials
+         cost = sum(along(2:)**2/eigenvalues(2:)/(1 + q*eigenvalues(2:)))/3 + 5.0_wp/4/mode/q &
+                + 4.0_wp/3*mode*log(q)
+         if (cost < least) then
+            least = cost
+            best = q
+         end if
+      end do
+      call tests%check_small(abs(finite_size_inflation(eigenvalues, along, 1.0_wp) - best), 1.0e-3_wp, &
+                             'enkf_n: the inflation is where the dual cost is least')
+   end subroutine check_finite_size
 
    !> Values and errors that are the same on any layout; one value is missing.
    subroutine make_observations(domain, observations)
