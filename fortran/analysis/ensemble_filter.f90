@@ -3,8 +3,10 @@ module da_analysis_ensemble_filter
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
    use da_base_error, only: error_type
+   use da_base_random, only: random_key_type, stream_inflation
    use da_analysis_type, only: analysis_type, observe_background
-   use da_ensemble_inflation, only: inflation_config, inflate
+   use da_ensemble_inflation, only: inflation_config, inflate, add_noise, background_memory_type, &
+      remember_background, relax
    use da_ensemble_type, only: ensemble_type
    use da_observation_quality_control, only: check_gross_errors
    use da_observation_type, only: observations_type
@@ -46,17 +48,22 @@ contains
       type(observations_type), intent(inout) :: observations
       type(ensemble_type), intent(inout) :: ensemble
       type(error_type), allocatable, intent(out) :: error
+      type(background_memory_type) :: memory
       real(wp), allocatable :: hx(:, :, :)
       real(wp), allocatable :: anomalies(:, :)
       real(wp) :: innovations(observations%n)
       real(wp) :: average(size(ensemble%x, 1), size(ensemble%x, 2))
 
+      call add_noise(domain, random_key_type(self%seed, stream_inflation, cycle), self%inflation%additive, &
+                     ensemble)
       call inflate(self%inflation%prior, ensemble, average)
+      call remember_background(self%inflation, ensemble, average, memory)
       call observe_background(domain, ensemble, observations, hx)
       call check_gross_errors(self%gross_error_limit, observations)
       call scale_by_errors(observations, hx, anomalies, innovations)
       call self%assimilate(domain, cycle, observations, anomalies, innovations, ensemble, error)
       if (allocated(error)) return
+      call relax(self%inflation, memory, ensemble, average)
       call inflate(self%inflation%posterior, ensemble, average)
    end subroutine update
 

@@ -11,7 +11,7 @@ module da_analysis_factory
    use da_analysis_letkf, only: letkf_config, new_letkf, read_letkf
    use da_analysis_stochastic_enkf, only: new_stochastic_enkf
    use da_analysis_type, only: analysis_type
-   use da_ensemble_inflation, only: inflation_config, read_inflation
+   use da_ensemble_inflation, only: inflation_config, no_inflation, read_inflation
    use da_ensemble_localisation, only: localisation_config, read_localisation
    implicit none
    private
@@ -53,7 +53,7 @@ contains
       case ('enkf_n')
          call read_enkf_n(namelists, enkf_n, error)
          if (.not. allocated(error)) filter = new_enkf_n(enkf_n)
-         if (.not. allocated(error)) filter%inflation%posterior = 1
+         if (.not. allocated(error)) filter%inflation = no_inflation
       case ('denkf')
          filter = new_denkf()
       case ('stochastic_enkf')

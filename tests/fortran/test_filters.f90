@@ -12,7 +12,8 @@ module test_filters
    use da_base_error, only: error_type
    use da_base_kinds, only: wp, i8
    use da_base_random, only: random_key_type
-   use da_ensemble_inflation, only: inflation_config
+   use da_ensemble_inflation, only: inflation_config, no_inflation, add_noise, background_memory_type, &
+      remember_background, relax
    use da_ensemble_localisation, only: localisation_config
    use da_ensemble_type, only: ensemble_type
    use da_observation_type, only: observations_type, qc_missing
@@ -43,6 +44,7 @@ contains
                         'letkf without localisation', .true.)
       call check_kalman(tests, domain, new_denkf(), 'denkf', .false.)
       call check_finite_size(tests)
+      call check_relaxation(tests, domain)
       call check_kalman(tests, domain, new_stochastic_enkf(), 'stochastic_enkf', .false.)
    end subroutine test_filters_suite
 
@@ -67,7 +69,7 @@ contains
       integer :: i
 
       uninflated = filter
-      uninflated%inflation = inflation_config(prior=1.0_wp, posterior=1.0_wp)
+      uninflated%inflation = no_inflation
       ensemble%members = members
       allocate (ensemble%x(domain%n, 1, members))
       call random_field(random_key_type(seed=5), int(domain%first - 1, i8), ensemble%x)
@@ -94,6 +96,57 @@ contains
       end if
       call tests%check(observations%n == 0 .or. all(observations%background_sd >= 0), name//': feedback is set')
    end subroutine check_kalman
+
+   !> Full relaxation gives the background's anomalies back; in between the spread follows the formulas.
+   subroutine check_relaxation(tests, domain)
+      type(testing_type), intent(inout) :: tests
+      type(domain_type), intent(inout) :: domain
+      type(background_memory_type) :: memory
+      type(ensemble_type) :: background
+      type(ensemble_type) :: analysis
+      type(ensemble_type) :: relaxed
+      type(inflation_config) :: config
+      real(wp), dimension(domain%n, 1) :: average, mean, sd, analysis_sd, relaxed_sd
+      integer :: m
+
+      background%members = members
+      allocate (background%x(domain%n, 1, members))
+      call random_field(random_key_type(seed=5), int(domain%first - 1, i8), background%x)
+      analysis = background
+      call analysis%mean(average)
+      do m = 1, members
+         analysis%x(:, :, m) = 3 + 0.25_wp*(analysis%x(:, :, m) - average)
+      end do
+      call background%mean(average)
+      call background%spread(average, sd)
+      call analysis%mean(mean)
+      call analysis%spread(mean, analysis_sd)
+
+      config = inflation_config(posterior=1.0_wp, rtpp=1.0_wp)
+      relaxed = analysis
+      call remember_background(config, background, average, memory)
+      call relax(config, memory, relaxed, average)
+      call background%mean(average)
+      call tests%check_small(maxval(abs((relaxed%x - spread(mean, 3, members)) &
+                                        - (background%x - spread(average, 3, members)))), 1.0e-14_wp, &
+                             'rtpp = 1 gives the background anomalies back')
+      config = inflation_config(posterior=1.0_wp, rtps=0.3_wp)
+      relaxed = analysis
+      call remember_background(config, background, average, memory)
+      call relax(config, memory, relaxed, average)
+      call relaxed%mean(average)
+      call relaxed%spread(average, relaxed_sd)
+      call tests%check_small(maxval(abs(relaxed_sd - (0.7_wp*analysis_sd + 0.3_wp*sd))), 1.0e-14_wp, &
+                             'rtps relaxes the spread')
+      call tests%check_small(maxval(abs(average - mean)), 1.0e-14_wp, 'relaxation keeps the mean')
+
+      relaxed = background
+      call add_noise(domain, random_key_type(seed=9), 2.0_wp, relaxed)
+      call background%mean(mean)
+      call relaxed%mean(average)
+      call tests%check_small(maxval(abs(average - mean)), 1.0e-14_wp, 'additive inflation keeps the mean')
+      call tests%check(any(abs(relaxed%x - background%x) > 1), 'additive inflation adds')
+   end subroutine check_relaxation
 
    !> The inflation is where the dual cost function is least, found here by trying.
    subroutine check_finite_size(tests)

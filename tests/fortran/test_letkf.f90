@@ -7,7 +7,7 @@ module test_letkf
    use da_base_kinds, only: wp, i8
    use da_base_linear_algebra, only: eigen_type, new_eigen, identity, random_rotation
    use da_base_random, only: random_key_type, stream_rotation
-   use da_ensemble_inflation, only: inflation_config
+   use da_ensemble_inflation, only: no_inflation
    use da_ensemble_localisation, only: localisation_config, tapers
    use da_ensemble_type, only: ensemble_type
    use da_observation_type, only: observations_type, qc_missing
@@ -82,7 +82,7 @@ contains
       localisation%radius = radius
       localisation%taper = taper
       filter = new_letkf(letkf_config(rotation=.true.), localisation)
-      filter%inflation = inflation_config(prior=1.0_wp, posterior=1.0_wp)
+      filter%inflation = no_inflation
       call new_domain(points, tests%communicator, domain, error)
       ensemble%members = members
       allocate (ensemble%x(domain%n, 1, members))
