@@ -6,8 +6,9 @@
 module da_analysis_etkf
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
-   use da_base_error, only: error_type
-   use da_base_linear_algebra, only: eigen_type, new_eigen, identity, random_rotation
+   use da_base_error, only: error_type, run_error
+   use da_base_inverse_root, only: apply_inverse_root
+   use da_base_linear_algebra, only: identity, random_rotation
    use da_base_namelists, only: namelists_type
    use da_base_random, only: random_key_type, stream_rotation
    use da_analysis_ensemble_filter, only: ensemble_filter_type
@@ -60,24 +61,24 @@ contains
       real(wp), intent(in) :: innovations(:)
       type(ensemble_type), intent(inout) :: ensemble
       type(error_type), allocatable, intent(out) :: error
-      type(eigen_type) :: s
-      real(wp), dimension(ensemble%members, ensemble%members) :: a, transform, rotation
-      real(wp), dimension(ensemble%members) :: projected, weights
+      real(wp), dimension(ensemble%members, ensemble%members) :: gram, transform
+      real(wp) :: weights(ensemble%members)
       integer :: n
       integer :: k
 
       n = ensemble%members
-      call project_observations(domain, observations, anomalies, innovations, a, projected)
-      call new_eigen(n, s)
-      call s%decompose(identity(n) + a, error)
-      if (allocated(error)) return
-      call s%power(-1.0_wp, a)
-      weights = matmul(a, projected)/sqrt(real(n - 1, wp))
-      call s%power(-0.5_wp, transform)
-      if (self%rotation) then
-         call random_rotation(random_key_type(self%seed, stream_rotation, cycle), rotation)
-         transform = matmul(transform, rotation)
+      call project_observations(domain, observations, anomalies, innovations, gram, weights)
+      if (.not. all(abs(gram) <= huge(gram))) then
+         call run_error(error, 'the ensemble is not finite any more: it has diverged')
+         return
       end if
+      if (self%rotation) then
+         call random_rotation(random_key_type(self%seed, stream_rotation, cycle), transform)
+      else
+         transform = identity(n)
+      end if
+      call apply_inverse_root(n, gram, n, transform, weights)
+      weights = weights/sqrt(real(n - 1, wp))
       do k = 1, n
          transform(:, k) = transform(:, k) + weights
       end do

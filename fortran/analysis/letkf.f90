@@ -8,9 +8,10 @@ module da_analysis_letkf
    use da_base_linear_algebra, only: random_rotation, identity
    use da_base_namelists, only: namelists_type
    use da_base_random, only: random_key_type, stream_rotation
+   use da_base_tridiagonal_kernels, only: lanes, tridiagonalise, reflect_forwards, reflect_backwards, &
+      solve_shifted
    use da_analysis_ensemble_filter, only: ensemble_filter_type
-   use da_analysis_letkf_kernels, only: lanes, stride, local_gram, tridiagonalise, reflect_forwards, &
-      reflect_backwards, solve_shifted
+   use da_analysis_letkf_kernels, only: stride, local_gram
    use da_analysis_local_observations, only: local_observations_type, gather_local_observations
    use da_ensemble_localisation, only: localisation_config
    use da_ensemble_type, only: ensemble_type

@@ -6,9 +6,11 @@
 !> exp(-2 π² K / (log κ + 3)) with the number of nodes K.
 module da_base_inverse_root
    use da_base_kinds, only: wp
+   use da_base_tridiagonal_kernels, only: lanes, tridiagonalise, reflect_forwards, reflect_backwards, &
+      solve_shifted
    implicit none
    private
-   public :: inverse_root_nodes
+   public :: inverse_root_nodes, apply_inverse_root
 
    real(wp), parameter :: pi = 3.141592653589793_wp
 
@@ -36,6 +38,53 @@ contains
          weights(k) = 2*quarter_period/(pi*nodes)*dn/cn**2
       end do
    end subroutine inverse_root_nodes
+
+   !> b ← S^{-1/2} b and x ← S^{-1} x for S = I + a, a positive semi-definite of order n (its lower triangle is
+   !> read); to a relative 1e-13 of what an eigen-decomposition gives, in a fraction of its time.
+   subroutine apply_inverse_root(n, a, columns, b, x)
+      integer, intent(in) :: n
+      real(wp), intent(in) :: a(n, n)
+      integer, intent(in) :: columns
+      real(wp), intent(inout) :: b(n, columns)
+      real(wp), intent(inout) :: x(n)
+      real(wp), parameter :: tolerance = 1.0e-13_wp
+      real(wp) :: s(lanes, n, n)
+      real(wp), dimension(lanes, n) :: diagonal, beside, factor, vectors, solution
+      real(wp), allocatable :: shifts(:)
+      real(wp), allocatable :: weights(:)
+      real(wp), allocatable :: work(:, :, :, :)
+      real(wp) :: trace
+      integer :: start
+      integer :: used
+      integer :: i
+      integer :: l
+
+      trace = 1
+      do i = 1, n
+         trace = trace + a(i, i)
+         do l = i, n
+            s(:, l, i) = a(l, i)
+         end do
+         s(:, i, i) = s(:, i, i) + 1
+      end do
+      call inverse_root_nodes(2.0_wp**exponent(trace), tolerance, shifts, weights)
+      allocate (work(lanes, 2, size(shifts), n))
+      call tridiagonalise(n, s, diagonal, beside, factor)
+      vectors = spread(x, 1, lanes)
+      call reflect_forwards(n, s, factor, vectors)
+      call solve_shifted(n, 1, diagonal, beside, [0.0_wp], [1.0_wp], vectors, solution, work)
+      call reflect_backwards(n, s, factor, solution)
+      x = solution(1, :)
+      do start = 1, columns, lanes
+         used = min(lanes, columns - start + 1)
+         vectors = 0
+         vectors(:used, :) = transpose(b(:, start:start + used - 1))
+         call reflect_forwards(n, s, factor, vectors)
+         call solve_shifted(n, size(shifts), diagonal, beside, shifts, weights, vectors, solution, work)
+         call reflect_backwards(n, s, factor, solution)
+         b(:, start:start + used - 1) = transpose(solution(:used, :))
+      end do
+   end subroutine apply_inverse_root
 
    !> Limit of the arithmetic-geometric mean; π/2 over it is the complete elliptic integral K.
    pure function mean_of_agm(first, second) result(mean)

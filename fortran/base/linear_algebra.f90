@@ -91,52 +91,55 @@ contains
    subroutine random_rotation(key, u)
       type(random_key_type), intent(in) :: key
       real(wp), intent(out) :: u(:, :)
-      real(wp), dimension(size(u, 1)) :: v
-      real(wp) :: signs(size(u, 1))
+      real(wp) :: gaussian(size(u, 1)*(size(u, 1) - 1)/2)
+      real(wp) :: v(size(u, 1))
       real(wp) :: first
-      integer(i8) :: counter
+      integer :: place
       integer :: n
       integer :: k
 
       n = size(u, 1)
       u = identity(n)
-      counter = 0
-      signs = 1
+      if (n == 1) return
+      call normals(key, 0_i8, gaussian)
+      place = 0
       do k = n - 1, 1, -1
-         v = 0
-         call normals(key, counter, v(n - k + 1:))
-         counter = counter + k
+         v(n - k + 1:) = gaussian(place + 1:place + k)
+         place = place + k
          first = v(n - k + 1)
-         signs(n - k + 1) = sign(1.0_wp, first)
-         if (k == 1) exit
-         v(n - k + 1) = first + sign(sqrt(dot_product(v, v)), first)
-         call reflect(v, n - k + 1, u)
-      end do
-      do k = 1, n
-         u(:, k) = u(:, k)*signs(k)
+         if (k > 1) then
+            v(n - k + 1) = first + sign(sqrt(dot_product(v(n - k + 1:), v(n - k + 1:))), first)
+            call reflect_rows(n, n - k + 1, v, u)
+         end if
+         if (first < 0) u(:, n - k + 1) = -u(:, n - k + 1)
       end do
       v = 1/sqrt(real(n, wp))
       v(1) = v(1) - 1
-      if (n == 1) return
-      call reflect(v, 1, u)
+      call reflect_rows(n, 1, v, u)
       u = transpose(u)
-      call reflect(v, 1, u)
+      call reflect_rows(n, 1, v, u)
       u = transpose(u)
    end subroutine random_rotation
 
-   !> u ← (I - 2 v v^T / v^T v) u for a vector that is zero before `start`.
-   pure subroutine reflect(v, start, u)
-      real(wp), intent(in) :: v(:)
+   !> u ← u (I - 2 v v^T / v^T v) for a vector that is zero before `start`.
+   pure subroutine reflect_rows(n, start, v, u)
+      integer, intent(in) :: n
       integer, intent(in) :: start
-      real(wp), intent(inout) :: u(:, :)
+      real(wp), intent(in) :: v(n)
+      real(wp), intent(inout) :: u(n, n)
+      real(wp) :: along(n)
       real(wp) :: scale
       integer :: j
 
-      scale = 2/dot_product(v(start:), v(start:))
-      do j = 1, size(u, 2)
-         u(start:, j) = u(start:, j) - (scale*dot_product(v(start:), u(start:, j)))*v(start:)
+      along = 0
+      do j = start, n
+         along = along + u(:, j)*v(j)
       end do
-   end subroutine reflect
+      scale = 2/dot_product(v(start:), v(start:))
+      do j = start, n
+         u(:, j) = u(:, j) - along*(scale*v(j))
+      end do
+   end subroutine reflect_rows
 
    pure function identity(n) result(a)
       integer, intent(in) :: n

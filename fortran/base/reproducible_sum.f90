@@ -28,7 +28,7 @@ contains
       integer :: k
 
       do k = 1, size(x, 2)
-         bound(k) = magnitude(x(:, k))
+         bound(k) = magnitude(size(x, 1), x(:, k))
       end do
       call communicator%maxima(bound)
       do k = 1, size(x, 2)
@@ -49,9 +49,10 @@ contains
       real(wp), contiguous, intent(in) :: y(:, :)
       logical, intent(in) :: symmetric
       real(wp), intent(out) :: sums(:, :)
-      real(wp), dimension(size(x, 2) + size(y, 2)) :: bound
-      real(wp), allocatable :: folds(:)
-      real(wp) :: cut(2)
+      real(wp) :: folds(2*size(x, 2)*size(y, 2))
+      real(wp) :: bounds(size(x, 2) + size(y, 2))
+      real(wp) :: unit(2)
+      real(wp) :: bound
       integer :: columns
       integer :: i
       integer :: j
@@ -59,22 +60,24 @@ contains
 
       columns = size(x, 2)
       do i = 1, columns
-         bound(i) = magnitude(x(:, i))
+         bounds(i) = magnitude(size(x, 1), x(:, i))
       end do
-      do j = 1, size(y, 2)
-         if (symmetric) then
-            bound(columns + j) = bound(j)
-         else
-            bound(columns + j) = magnitude(y(:, j))
-         end if
-      end do
-      call communicator%maxima(bound)
-      allocate (folds(2*columns*size(y, 2)))
+      if (symmetric) then
+         bounds(columns + 1:) = bounds(:columns)
+      else
+         do j = 1, size(y, 2)
+            bounds(columns + j) = magnitude(size(y, 1), y(:, j))
+         end do
+      end if
+      call communicator%maxima(bounds)
+      bounds = power_above(bounds)
+      unit = cuts(1.0_wp, terms)
       k = 0
       do j = 1, size(y, 2)
          do i = merge(j, 1, symmetric), columns
-            cut = cuts(bound(i)*bound(columns + j), terms)
-            call fold_product(size(x, 1), x(:, i), y(:, j), cut(1), cut(2), folds(k + 1), folds(k + 2))
+            bound = bounds(i)*bounds(columns + j)
+            call fold_product(size(x, 1), x(:, i), y(:, j), unit(1)*bound, unit(2)*bound, folds(k + 1), &
+                              folds(k + 2))
             k = k + 2
          end do
       end do
@@ -82,7 +85,7 @@ contains
       k = 0
       do j = 1, size(y, 2)
          do i = merge(j, 1, symmetric), columns
-            sums(i, j) = total(folds(k + 1), folds(k + 2), bound(i)*bound(columns + j))
+            sums(i, j) = total(folds(k + 1), folds(k + 2), bounds(i)*bounds(columns + j))
             if (symmetric) sums(j, i) = sums(i, j)
             k = k + 2
          end do
@@ -90,15 +93,27 @@ contains
    end subroutine sum_products
 
    !> The largest absolute value; huge where a value is not finite.
-   pure function magnitude(x) result(largest)
-      real(wp), intent(in) :: x(:)
+   pure function magnitude(n, x) result(largest)
+      integer, intent(in) :: n
+      real(wp), intent(in) :: x(n)
       real(wp) :: largest
+      real(wp), dimension(lanes) :: most, doubt
+      integer :: whole
       integer :: i
 
-      largest = 0
-      do i = 1, size(x)
-         if (.not. abs(x(i)) <= largest) largest = merge(abs(x(i)), huge(x), abs(x(i)) <= huge(x))
+      most = 0
+      doubt = 0
+      whole = n - mod(n, lanes)
+      do i = 1, whole, lanes
+         most = max(most, abs(x(i:i + lanes - 1)))
+         doubt = doubt + 0*x(i:i + lanes - 1)
       end do
+      do i = whole + 1, n
+         most(1) = max(most(1), abs(x(i)))
+         doubt(1) = doubt(1) + 0*x(i)
+      end do
+      largest = maxval(most)
+      if (.not. all(abs(doubt) <= 0)) largest = huge(largest)
    end function magnitude
 
    !> The two numbers whose addition and subtraction cuts a term below `bound` at a fixed position.
@@ -119,6 +134,15 @@ contains
       cut(1) = scale(middle, top)
       cut(2) = scale(middle, top - digits(bound) + room + 1)
    end function cuts
+
+   !> The power of two at or above a bound: products of such are exact.
+   elemental function power_above(bound) result(power)
+      real(wp), intent(in) :: bound
+      real(wp) :: power
+
+      power = bound
+      if (summable(bound)) power = scale(1.0_wp, exponent(bound))
+   end function power_above
 
    !> Neither zero, nor so large that a cut would overflow, nor so small that one would vanish.
    elemental function summable(bound) result(yes)
@@ -169,8 +193,8 @@ contains
          s1(1) = s1(1) + q(1)
          s2(1) = s2(1) + ((r(1) + cut2) - cut2)
       end do
-      first = sum(s1)
-      second = sum(s2)
+      first = sum_lanes(s1)
+      second = sum_lanes(s2)
    end subroutine fold_sum
 
    pure subroutine fold_product(n, x, y, cut1, cut2, first, second)
@@ -202,7 +226,15 @@ contains
          s1(1) = s1(1) + q(1)
          s2(1) = s2(1) + ((r(1) + cut2) - cut2)
       end do
-      first = sum(s1)
-      second = sum(s2)
+      first = sum_lanes(s1)
+      second = sum_lanes(s2)
    end subroutine fold_product
+
+   !> The lanes' sum in a tree: it is exact, so any order gives the same.
+   pure function sum_lanes(s) result(total)
+      real(wp), intent(in) :: s(lanes)
+      real(wp) :: total
+
+      total = ((s(1) + s(5)) + (s(3) + s(7))) + ((s(2) + s(6)) + (s(4) + s(8)))
+   end function sum_lanes
 end module da_base_reproducible_sum
