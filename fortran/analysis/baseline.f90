@@ -71,7 +71,8 @@ contains
 
       runs = max(1, points_wanted/domain%total)
       allocate (x(domain%n, model%components_in, runs))
-      call draw_from_attractor(model, domain, random_key_type(self%seed, stream_climatology), spin_up, x)
+      call draw_from_attractor(model, domain, random_key_type(self%seed, stream_climatology), &
+                               spin_up, x)
       sums = 0
       do sample = 1, samples
          call model%forecast(domain, max(1, nint(between_samples/model%dt)), x)

@@ -1,9 +1,13 @@
-!> The finite-size ensemble Kalman filter EnKF-N (Bocquet 2011; Bocquet & Sakov 2012), in its dual form
-!> (Bocquet, Raanes & Hannart 2015): sampling errors are met by an inflation l that each cycle chooses itself.
+!> The finite-size ensemble Kalman filter EnKF-N (Bocquet 2011; Bocquet & Sakov 2012), in its dual
+!> form (Bocquet, Raanes & Hannart 2015): sampling errors are met by an inflation l that each cycle
+!> chooses itself.
 !>
 !> With the eigenvalues λ_k of Y^T Y and β = V^T Y^T d, q = l² minimises
-!> Σ_k β_k² / (λ_k (1 + q λ_k) (N-1)) + ε / q + c log q; then follows an ETKF with anomalies inflated by l.
-!> ε = (N+1)/N and c = N/(N-1), moved so that the prior's mode is 1 where nothing is observed (ibid., eq. 36).
+!>
+!> Σ_k β_k² / (λ_k (1 + q λ_k) (N-1)) + ε / q + c log q;
+!>
+!> then follows an ETKF with anomalies inflated by l. ε = (N+1)/N and c = N/(N-1), moved so that the
+!> prior's mode is 1 where nothing is observed (ibid., eq. 36).
 module da_analysis_enkf_n
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
@@ -40,9 +44,12 @@ contains
       type(enkf_n_config), intent(inout) :: config
       type(error_type), allocatable, intent(out) :: error
 
-      call namelists%open_group('enkf_n', 'Finite-size filter EnKF-N (global), used by analysis = ''enkf_n''')
-      call namelists%get('rotation', config%rotation, 'turn the analysis anomalies at random each cycle')
-      call namelists%get('hyperprior', config%hyperprior, 'factor of the hyperprior''s certainty (DAPPER''s '// &
+      call namelists%open_group('enkf_n', &
+                                'Finite-size filter EnKF-N (global), used by analysis = ''enkf_n''')
+      call namelists%get('rotation', config%rotation, &
+                         'turn the analysis anomalies at random each cycle')
+      call namelists%get('hyperprior', config%hyperprior, &
+                         'factor of the hyperprior''s certainty (DAPPER''s '// &
                          'xN): larger keeps the inflation nearer to 1', above=0.0_wp)
       call namelists%close_group(error)
    end subroutine read_enkf_n
@@ -93,7 +100,8 @@ contains
       call transform_members(size(ensemble%x(:, :, 1)), n, transform, ensemble%x)
    end subroutine assimilate
 
-   !> q = l², the root of c q - ε - q² Σ_k β_k² / (1 + q λ_k)² / (N-1) nearest to the prior's mode ε/c.
+   !> q = l², the root of c q - ε - q² Σ_k β_k² / (1 + q λ_k)² / (N-1) nearest to the prior's mode
+   !> ε/c.
    pure function finite_size_inflation(eigenvalues, along, hyperprior) result(q)
       real(wp), intent(in) :: eigenvalues(:)
       real(wp), intent(in) :: along(:)
@@ -136,7 +144,8 @@ contains
          real(wp), intent(in) :: trial
          real(wp) :: value
 
-         value = certainty*trial - epsilon_n - trial**2*sum((along/(1 + trial*eigenvalues))**2)/(n - 1)
+         value = certainty*trial - epsilon_n &
+                 - trial**2*sum((along/(1 + trial*eigenvalues))**2)/(n - 1)
       end function slope
    end function finite_size_inflation
 end module da_analysis_enkf_n

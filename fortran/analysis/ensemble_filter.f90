@@ -23,11 +23,13 @@ module da_analysis_ensemble_filter
    end type ensemble_filter_type
 
    abstract interface
-      !> The filter proper. `anomalies(n, members)` are those of the ensemble in observation space over
-      !> error_sd sqrt(members - 1), `innovations(n)` those of its mean over error_sd; both are zero for
-      !> observations that are not used.
-      subroutine assimilate(self, domain, cycle, observations, anomalies, innovations, ensemble, error)
-         import :: ensemble_filter_type, domain_type, observations_type, ensemble_type, error_type, wp
+      !> The filter proper. `anomalies(n, members)` are those of the ensemble in observation space
+      !> over error_sd sqrt(members - 1), `innovations(n)` those of its mean over error_sd; both are
+      !> zero for observations that are not used.
+      subroutine assimilate(self, domain, cycle, observations, anomalies, innovations, ensemble, &
+                            error)
+         import :: ensemble_filter_type, domain_type, observations_type, ensemble_type, &
+            error_type, wp
          class(ensemble_filter_type), intent(in) :: self
          type(domain_type), intent(inout) :: domain
          integer, intent(in) :: cycle
@@ -54,8 +56,8 @@ contains
       real(wp) :: innovations(observations%n)
       real(wp) :: average(size(ensemble%x, 1), size(ensemble%x, 2))
 
-      call add_noise(domain, random_key_type(self%seed, stream_inflation, cycle), self%inflation%additive, &
-                     ensemble)
+      call add_noise(domain, random_key_type(self%seed, stream_inflation, cycle), &
+                     self%inflation%additive, ensemble)
       call inflate(self%inflation%prior, ensemble, average)
       call remember_background(self%inflation, ensemble, average, memory)
       call observe_background(domain, ensemble, observations, hx)
@@ -67,7 +69,8 @@ contains
       call inflate(self%inflation%posterior, ensemble, average)
    end subroutine update
 
-   !> Observation space in units in which R is the identity and the anomalies' product the covariance.
+   !> Observation space in units in which R is the identity and the anomalies' product the
+   !> covariance.
    subroutine scale_by_errors(observations, hx, anomalies, innovations)
       type(observations_type), intent(in) :: observations
       real(wp), allocatable, intent(inout) :: hx(:, :, :)

@@ -10,7 +10,8 @@ module da_analysis_ensemble_space
 
 contains
 
-   !> Y^T Y and Y^T d over all ranks, of scaled anomalies Y and innovations d; the same bits on any layout.
+   !> Y^T Y and Y^T d over all ranks, of scaled anomalies Y and innovations d; the same bits on any
+   !> layout.
    subroutine project_observations(domain, observations, anomalies, innovations, gram, projected)
       type(domain_type), intent(in) :: domain
       type(observations_type), intent(in) :: observations

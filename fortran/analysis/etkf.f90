@@ -1,8 +1,9 @@
-!> The ensemble transform Kalman filter (Bishop et al. 2001; Hunt et al. 2007, with one global analysis).
+!> The ensemble transform Kalman filter (Bishop et al. 2001; Hunt et al. 2007, with one global
+!> analysis).
 !>
-!> S = I + Y^T Y, w = S^{-1} Y^T d, x_a = mean + X (w 1^T + sqrt(N - 1) S^{-1/2} U), where Y and d are the
-!> anomalies and innovations in observation space scaled by R^{-1/2} and U is a random rotation that keeps
-!> the mean (Sakov & Oke 2008).
+!> S = I + Y^T Y, w = S^{-1} Y^T d, x_a = mean + X (w 1^T + sqrt(N - 1) S^{-1/2} U), where Y and d
+!> are the anomalies and innovations in observation space scaled by R^{-1/2} and U is a random
+!> rotation that keeps the mean (Sakov & Oke 2008).
 module da_analysis_etkf
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
@@ -40,7 +41,8 @@ contains
 
       call namelists%open_group('etkf', 'Ensemble transform Kalman filter (global), used by '// &
                                 'analysis = ''etkf''')
-      call namelists%get('rotation', config%rotation, 'turn the analysis anomalies at random each cycle')
+      call namelists%get('rotation', config%rotation, &
+                         'turn the analysis anomalies at random each cycle')
       call namelists%close_group(error)
    end subroutine read_etkf
 

@@ -64,14 +64,15 @@ contains
          call read_inflation(namelists, filter%inflation, error)
          if (allocated(error)) return
          if (members < 2) then
-            call input_error(error, namelists%file//": &ensemble members = 1: analysis = '"//name// &
-                             "' needs at least 2")
+            call input_error(error, namelists%file//": &ensemble members = 1: analysis = '"// &
+                             name//"' needs at least 2")
             return
          end if
          filter%gross_error_limit = gross_error_limit
          call move_alloc(filter, analysis)
       else if (gross_error_limit > 0) then
-         call input_error(error, namelists%file//': &observations gross_error_limit is not used with '// &
+         call input_error(error, namelists%file// &
+                          ': &observations gross_error_limit is not used with '// &
                           "analysis = '"//name//"'")
          return
       end if

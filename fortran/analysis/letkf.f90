@@ -1,5 +1,5 @@
-!> The local ensemble transform Kalman filter (Hunt et al. 2007): an analysis of its own at each grid point,
-!> from the observations around it, their precision tapered with distance.
+!> The local ensemble transform Kalman filter (Hunt et al. 2007): an analysis of its own at each
+!> grid point, from the observations around it, their precision tapered with distance.
 module da_analysis_letkf
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
@@ -8,8 +8,8 @@ module da_analysis_letkf
    use da_base_linear_algebra, only: random_rotation, identity
    use da_base_namelists, only: namelists_type
    use da_base_random, only: random_key_type, stream_rotation
-   use da_base_tridiagonal_kernels, only: lanes, tridiagonalise, reflect_forwards, reflect_backwards, &
-      solve_shifted
+   use da_base_tridiagonal_kernels, only: lanes, tridiagonalise, reflect_forwards, &
+      reflect_backwards, solve_shifted
    use da_analysis_ensemble_filter, only: ensemble_filter_type
    use da_analysis_letkf_kernels, only: stride, local_gram
    use da_analysis_local_observations, only: local_observations_type, gather_local_observations
@@ -32,7 +32,8 @@ module da_analysis_letkf
       procedure :: assimilate
    end type letkf_type
 
-   !> Beyond this an observation's weight is that of a diverged ensemble, not of a precise instrument.
+   !> Beyond this an observation's weight is that of a diverged ensemble, not of a precise
+   !> instrument.
    real(wp), parameter :: most_precise = 1.0e30_wp
 
    !> What a rank's local analyses share.
@@ -55,8 +56,8 @@ contains
 
       call namelists%open_group('letkf', 'Local ensemble transform Kalman filter, used by '// &
                                 'analysis = ''letkf''')
-      call namelists%get('rotation', config%rotation, 'turn the analysis anomalies at random each '// &
-                         'cycle, everywhere alike')
+      call namelists%get('rotation', config%rotation, &
+                         'turn the analysis anomalies at random each '//'cycle, everywhere alike')
       call namelists%close_group(error)
    end subroutine read_letkf
 
@@ -86,7 +87,8 @@ contains
       integer :: past
       integer :: i
 
-      call gather_local_observations(domain, self%localisation, observations, anomalies, innovations, local)
+      call gather_local_observations(domain, self%localisation, observations, anomalies, &
+                                     innovations, local)
       call prepare_work(domain, local, ensemble%members, work, error)
       if (allocated(error)) return
       work%rotation = identity(ensemble%members)
@@ -101,8 +103,8 @@ contains
       end do
    end subroutine assimilate
 
-   !> Work space, and the nodes of the inverse square root: the same on all ranks, since they follow from
-   !> the largest eigenvalue that any point's S can have.
+   !> Work space, and the nodes of the inverse square root: the same on all ranks, since they follow
+   !> from the largest eigenvalue that any point's S can have.
    subroutine prepare_work(domain, local, members, work, error)
       type(domain_type), intent(in) :: domain
       type(local_observations_type), intent(in) :: local
@@ -171,18 +173,20 @@ contains
                  factor => work%vectors(:, :, 3), mean_weights => work%vectors(:, :, 4), &
                  anomalies => work%vectors(:, :, 5), turned => work%vectors(:, :, 6), &
                  solution => work%vectors(:, :, 7))
-         call local_gram(members, filled, size(local%rows, 1), local%rows(:, first:first + filled - 1), &
+         call local_gram(members, filled, size(local%rows, 1), local%rows(:, first:first + filled &
+                                                                          - 1), &
                          work%weights, work%s, anomalies)
          call tridiagonalise(members, work%s, diagonal, beside, factor)
          call reflect_forwards(members, work%s, factor, anomalies)
-         call solve_shifted(members, 1, diagonal, beside, [0.0_wp], [1.0_wp], anomalies, mean_weights, &
-                            work%solves)
+         call solve_shifted(members, 1, diagonal, beside, [0.0_wp], [1.0_wp], anomalies, &
+                            mean_weights, work%solves)
          do c = 1, components
             do m = 1, members
                anomalies(:last - i + 1, m) = x(i:last, c, m)
                anomalies(last - i + 2:, m) = 0
             end do
-            call transform_rows(members, work%s, diagonal, beside, factor, mean_weights, self%rotation, &
+            call transform_rows(members, work%s, diagonal, beside, factor, mean_weights, &
+                                self%rotation, &
                                 work%rotation, size(work%shifts), work%shifts, work%node_weights, &
                                 work%solves, turned, solution, anomalies)
             do m = 1, members
@@ -193,7 +197,8 @@ contains
    end subroutine analyse_block
 
    !> x ← mean + X S^{-1} Y^T d + X S^{-1/2} U, the variables of the lanes side by side.
-   pure subroutine transform_rows(members, s, diagonal, beside, factor, mean_weights, rotate, rotation, &
+   pure subroutine transform_rows(members, s, diagonal, beside, factor, mean_weights, rotate, &
+                                  rotation, &
                                   nodes, shifts, node_weights, solves, turned, solution, x)
       integer, intent(in) :: members
       real(wp), intent(in) :: s(lanes, members, members)
@@ -223,7 +228,8 @@ contains
          increment = increment + turned(:, m)*mean_weights(:, m)
       end do
       average = average + increment/sqrt(real(members - 1, wp))
-      call solve_shifted(members, nodes, diagonal, beside, shifts, node_weights, turned, solution, solves)
+      call solve_shifted(members, nodes, diagonal, beside, shifts, node_weights, turned, &
+                         solution, solves)
       call reflect_backwards(members, s, factor, solution)
       do m = 1, members
          if (rotate) then

@@ -1,4 +1,5 @@
-!> The matrices S of neighbouring grid points' analyses, side by side in the lanes of vector registers.
+!> The matrices S of neighbouring grid points' analyses, side by side in the lanes of vector
+!> registers.
 module da_analysis_letkf_kernels
    use da_base_kinds, only: wp
    use da_base_tridiagonal_kernels, only: lanes
@@ -11,9 +12,9 @@ module da_analysis_letkf_kernels
 
 contains
 
-   !> S = I + Σ_j weights_j y_j y_j^T (lower triangle) and Σ_j weights_j y_j d_j for each lane's weights;
-   !> a row of `rows` is y_j, then d_j, then at least `stride` more; n is a multiple of `stride` (rows that
-   !> fill it up have no weight).
+   !> S = I + Σ_j weights_j y_j y_j^T (lower triangle) and Σ_j weights_j y_j d_j for each lane's
+   !> weights; a row of `rows` is y_j, then d_j, then at least `stride` more; n is a multiple of
+   !> `stride` (rows that fill it up have no weight).
    pure subroutine local_gram(members, n, width, rows, weights, gram, projected)
       integer, intent(in) :: members
       integer, intent(in) :: n
@@ -50,7 +51,8 @@ contains
       end do
    end subroutine local_gram
 
-   !> tile(:, k) ← tile(:, k) + Σ_j weighted(:, j) rows(k, j), some observations a pass, in their order.
+   !> tile(:, k) ← tile(:, k) + Σ_j weighted(:, j) rows(k, j), some observations a pass, in their
+   !> order.
    pure subroutine add_products(n, width, rows, weighted, tile)
       integer, intent(in) :: n
       integer, intent(in) :: width
@@ -62,13 +64,17 @@ contains
 
       do j = 1, n, stride
          do l = 1, lanes
-            tile(l, 1) = tile(l, 1) + weighted(l, j)*rows(1, j) + weighted(l, j + 1)*rows(1, j + 1) &
+            tile(l, 1) = tile(l, 1) + weighted(l, j)*rows(1, j) + weighted(l, j + 1)*rows(1, j &
+                                                                                          + 1) &
                          + weighted(l, j + 2)*rows(1, j + 2) + weighted(l, j + 3)*rows(1, j + 3)
-            tile(l, 2) = tile(l, 2) + weighted(l, j)*rows(2, j) + weighted(l, j + 1)*rows(2, j + 1) &
+            tile(l, 2) = tile(l, 2) + weighted(l, j)*rows(2, j) + weighted(l, j + 1)*rows(2, j &
+                                                                                          + 1) &
                          + weighted(l, j + 2)*rows(2, j + 2) + weighted(l, j + 3)*rows(2, j + 3)
-            tile(l, 3) = tile(l, 3) + weighted(l, j)*rows(3, j) + weighted(l, j + 1)*rows(3, j + 1) &
+            tile(l, 3) = tile(l, 3) + weighted(l, j)*rows(3, j) + weighted(l, j + 1)*rows(3, j &
+                                                                                          + 1) &
                          + weighted(l, j + 2)*rows(3, j + 2) + weighted(l, j + 3)*rows(3, j + 3)
-            tile(l, 4) = tile(l, 4) + weighted(l, j)*rows(4, j) + weighted(l, j + 1)*rows(4, j + 1) &
+            tile(l, 4) = tile(l, 4) + weighted(l, j)*rows(4, j) + weighted(l, j + 1)*rows(4, j &
+                                                                                          + 1) &
                          + weighted(l, j + 2)*rows(4, j + 2) + weighted(l, j + 3)*rows(4, j + 3)
          end do
       end do

@@ -13,11 +13,11 @@ module da_analysis_local_observations
 
    !> Observations of the slab and of a halo of the cutoff's width, from left to right.
    type :: local_observations_type
-      !> rows(:, j): scaled anomalies of the members, then the scaled innovation, then some that mean nothing,
-      !> so that kernels may read on; likewise a few rows behind the last.
+      !> rows(:, j): scaled anomalies of the members, then the scaled innovation, then some that
+      !> mean nothing, so that kernels may read on; likewise a few rows behind the last.
       real(wp), allocatable :: rows(:, :)
-      !> Position as the slab's point (on a circle unrolled) and the fraction beyond it: kept apart, since
-      !> only then is a distance the same number whichever slab it is taken from.
+      !> Position as the slab's point (on a circle unrolled) and the fraction beyond it: kept apart,
+      !> since only then is a distance the same number whichever slab it is taken from.
       integer, allocatable, private :: cell(:)
       real(wp), allocatable, private :: fraction(:)
       real(wp), private :: reach = 0
@@ -35,7 +35,8 @@ module da_analysis_local_observations
 contains
 
    !> Collect what the slab's analyses need; `anomalies` are given up on the way.
-   subroutine gather_local_observations(domain, localisation, observations, anomalies, innovations, local)
+   subroutine gather_local_observations(domain, localisation, observations, anomalies, &
+                                        innovations, local)
       type(domain_type), intent(inout) :: domain
       type(localisation_config), intent(in) :: localisation
       type(observations_type), intent(in) :: observations
@@ -90,7 +91,8 @@ contains
       distance = (self%cell(j) - i) + self%fraction(j)
    end function offset
 
-   !> The weights of observations first … first + n - 1 in the analyses of points i … i + size(weights, 1) - 1.
+   !> The weights of observations first … first + n - 1 in the analyses of points i … i +
+   !> size(weights, 1) - 1.
    pure subroutine weights_of(self, i, first, weights)
       class(local_observations_type), intent(in) :: self
       integer, intent(in) :: i

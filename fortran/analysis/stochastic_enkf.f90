@@ -1,8 +1,9 @@
 !> The stochastic ensemble Kalman filter: every member assimilates its own perturbed observations
 !> (Burgers et al. 1998), global, in ensemble space.
 !>
-!> x_m ← x_m + X S^{-1} Y^T (y + e_m - H x_m), S = I + Y^T Y, all in units of R; the perturbations e_m of an
-!> observation are centred and rescaled, so that their mean is zero and their variance unbiased.
+!> x_m ← x_m + X S^{-1} Y^T (y + e_m - H x_m), S = I + Y^T Y, all in units of R; the perturbations
+!> e_m of an observation are centred and rescaled, so that their mean is zero and their variance
+!> unbiased.
 module da_analysis_stochastic_enkf
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
@@ -51,8 +52,8 @@ contains
       call s%decompose(identity(n) + a, error)
       if (allocated(error)) return
       call s%power(-1.0_wp, inverse)
-      call perturbed_departures(random_key_type(self%seed, stream_perturbations, cycle), observations, &
-                                anomalies, innovations, departures)
+      call perturbed_departures(random_key_type(self%seed, stream_perturbations, cycle), &
+                                observations, anomalies, innovations, departures)
       call sum_products(domain%communicator, observations%total, anomalies, departures, .false., a)
       a = identity(n) + matmul(inverse, a)/sqrt(real(n - 1, wp))
       call transform_members(size(ensemble%x(:, :, 1)), n, a, ensemble%x)

@@ -21,7 +21,8 @@ module da_analysis_type
    end type analysis_type
 
    abstract interface
-      !> Background in, analysis out; on return each observation carries its background and its QC code.
+      !> Background in, analysis out; on return each observation carries its background and its QC
+      !> code.
       subroutine update(self, domain, cycle, observations, ensemble, error)
          import :: analysis_type, domain_type, observations_type, ensemble_type, error_type
          class(analysis_type), intent(in) :: self
@@ -42,7 +43,8 @@ contains
       class(model_type), intent(in) :: model
    end subroutine prepare
 
-   !> The ensemble in observation space, hx(n, 1, members), and its mean and spread at each observation.
+   !> The ensemble in observation space, hx(n, 1, members), and its mean and spread at each
+   !> observation.
    subroutine observe_background(domain, ensemble, observations, hx)
       type(domain_type), intent(inout) :: domain
       type(ensemble_type), intent(in) :: ensemble

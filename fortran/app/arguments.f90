@@ -52,8 +52,8 @@ contains
             i = i + 1
             arguments%progress = argument(i)
             if (.not. any(known_progress == arguments%progress)) then
-               call input_error(error, "--progress '"//arguments%progress//"' is not known (known: "// &
-                                join(known_progress)//')')
+               call input_error(error, "--progress '"//arguments%progress// &
+                                "' is not known (known: "//join(known_progress)//')')
                return
             end if
          case default
@@ -61,8 +61,8 @@ contains
                call input_error(error, "option '"//word//"' is not known (see da_cycle --help)")
                return
             else if (len(arguments%namelist) > 0) then
-               call input_error(error, "one namelist file is needed, '"//arguments%namelist//"' and '"// &
-                                word//"' are given")
+               call input_error(error, "one namelist file is needed, '"//arguments%namelist// &
+                                "' and '"//word//"' are given")
                return
             end if
             arguments%namelist = word
@@ -71,7 +71,8 @@ contains
       end do
       if (arguments%help .or. arguments%version .or. arguments%defaults) return
       if (len(arguments%namelist) == 0) then
-         call input_error(error, 'no namelist file is given (usage: da_cycle run.nml; see da_cycle --help)')
+         call input_error(error, &
+               'no namelist file is given (usage: da_cycle run.nml; see da_cycle --help)')
       end if
    end subroutine read_arguments
 
@@ -88,22 +89,26 @@ contains
    pure function help_text() result(text)
       character(len=:), allocatable :: text
 
-      text = 'da_cycle: cycled data assimilation on a periodic domain, on any number of MPI ranks'//newline// &
+      text = 'da_cycle: cycled data assimilation on a periodic domain, on MPI ranks'//newline// &
              newline// &
              'usage:  da_cycle [options] run.nml'//newline// &
              '        mpirun -n 4 da_cycle run.nml'//newline// &
              newline// &
              'options'//newline// &
-             '  --check         check the namelist and every file it names, run nothing'//newline// &
-             '  --defaults      print a complete namelist with all keys, their defaults and meaning'//newline// &
-             '  --restart       go on from the checkpoint of an unfinished run, if there is one'//newline// &
-             '  --fresh         begin anew although an unfinished run left a checkpoint'//newline// &
-             '  --progress HOW  bar (redrawn line), plain (a line now and then), none; auto: bar on a '// &
+             '  --check         check the namelist and every file it names, run nothing'// &
+             newline// &
+             '  --defaults      print a namelist of all keys with their meaning'//newline// &
+             '  --restart       go on from the checkpoint of an unfinished run, if there is one'// &
+             newline// &
+             '  --fresh         begin anew although an unfinished run left a checkpoint'// &
+             newline// &
+             '  --progress HOW  bar (a redrawn line), plain (some lines), none; auto: bar on a '// &
              'terminal'//newline// &
              '  --version       print the version'//newline// &
              '  -h, --help      print this'//newline// &
              newline// &
              'exit status'//newline// &
-             '  0 done   1 the run failed   2 the input is wrong   143 stopped by SIGTERM after a checkpoint'
+             '  0 done   1 the run failed   2 the input is wrong'//newline// &
+             '  143 stopped by SIGTERM after a checkpoint'
    end function help_text
 end module da_app_arguments

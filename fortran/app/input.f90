@@ -37,10 +37,11 @@ contains
       integer :: status
       integer :: length
 
-      open (newunit=unit, file=path, access='stream', form='unformatted', status='old', action='read', &
-            iostat=status)
+      open (newunit=unit, file=path, access='stream', form='unformatted', status='old', &
+            action='read', iostat=status)
       if (status /= 0) then
-         call input_error(error, path//': the namelist file cannot be opened (does it exist, and may you '// &
+         call input_error(error, path// &
+                          ': the namelist file cannot be opened (does it exist, and may you '// &
                           'read it?)')
          return
       end if

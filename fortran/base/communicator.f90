@@ -1,6 +1,8 @@
-!> The ranks of a run and what they tell each other; with `da_base_domain` the only code that knows MPI.
+!> The ranks of a run and what they tell each other; with `da_base_domain` the only code that knows
+!> MPI.
 module da_base_communicator
-   use mpi_f08, only: MPI_Comm, MPI_COMM_WORLD, MPI_COMM_SELF, MPI_Init, MPI_Finalize, MPI_Comm_rank, MPI_Comm_size, &
+   use mpi_f08, only: MPI_Comm, MPI_COMM_WORLD, MPI_COMM_SELF, MPI_Init, MPI_Finalize, &
+      MPI_Comm_rank, MPI_Comm_size, &
       MPI_Allreduce, MPI_Bcast, MPI_Exscan, MPI_Alltoall, MPI_Alltoallv, MPI_Barrier, &
       MPI_IN_PLACE, MPI_DOUBLE_PRECISION, MPI_INTEGER, MPI_INTEGER8, MPI_CHARACTER, &
       MPI_MAX, MPI_MIN, MPI_SUM
@@ -93,7 +95,8 @@ contains
       real(wp), contiguous, intent(inout) :: values(:)
 
       if (self%ranks == 1) return
-      call MPI_Allreduce(MPI_IN_PLACE, values, size(values), MPI_DOUBLE_PRECISION, MPI_MAX, self%mpi)
+      call MPI_Allreduce(MPI_IN_PLACE, values, size(values), MPI_DOUBLE_PRECISION, MPI_MAX, &
+                         self%mpi)
    end subroutine maxima
 
    !> Elementwise sum over the ranks of numbers whose sums are exact, so that order does not matter.
@@ -102,7 +105,8 @@ contains
       real(wp), contiguous, intent(inout) :: values(:)
 
       if (self%ranks == 1) return
-      call MPI_Allreduce(MPI_IN_PLACE, values, size(values), MPI_DOUBLE_PRECISION, MPI_SUM, self%mpi)
+      call MPI_Allreduce(MPI_IN_PLACE, values, size(values), MPI_DOUBLE_PRECISION, MPI_SUM, &
+                         self%mpi)
    end subroutine exact_sums
 
    !> Elementwise sum of counts over the ranks.
@@ -196,7 +200,8 @@ contains
          sorted(:, next(target(j))) = rows(:, j)
       end do
       call MPI_Alltoallv(sorted, width*sent, width*sent_start, MPI_DOUBLE_PRECISION, &
-                         arrived, width*received, width*received_start, MPI_DOUBLE_PRECISION, self%mpi)
+                         arrived, width*received, width*received_start, MPI_DOUBLE_PRECISION, &
+                         self%mpi)
    end subroutine route
 
    !> If any rank has an error, all have that of the first such rank.

@@ -1,7 +1,7 @@
 !> The periodic circle of grid points, split into contiguous slabs, one a rank.
 !>
-!> Slab ends follow from the sizes alone, so every rank knows every slab. A halo may be wider than the
-!> neighbour's slab, and wider than the circle: neighbours are then counted on, round and round.
+!> Slab ends follow from the sizes alone, so every rank knows every slab. A halo may be wider than
+!> the neighbour's slab, and wider than the circle: neighbours are then counted on, round and round.
 module da_base_domain
    use mpi_f08, only: MPI_Request, MPI_Irecv, MPI_Isend, MPI_Waitall, MPI_DOUBLE_PRECISION, &
       MPI_STATUSES_IGNORE
@@ -98,8 +98,8 @@ contains
       end associate
    end function owner
 
-   !> The points left and right of the slab, for every column; the halo's widths are the arrays' extents.
-   !> left(:, c) are the points first - size(left, 1) … first - 1, right(:, c) last + 1 … .
+   !> The points left and right of the slab, for every column; the halo's widths are the arrays'
+   !> extents. left(:, c) are the points first - size(left, 1) … first - 1, right(:, c) last + 1 … .
    subroutine fetch_halo(self, columns, x, left, right)
       class(domain_type), intent(inout) :: self
       integer, intent(in) :: columns
@@ -135,7 +135,8 @@ contains
          associate (segment => taken(s))
             do c = 1, columns
                if (segment%rank == self%communicator%rank) then
-                  call put(segment, x(segment%slab_start:segment%slab_start + segment%length - 1, c), c)
+                  call put(segment, x(segment%slab_start:segment%slab_start + segment%length - 1, &
+                                      c), c)
                else
                   call put(segment, self%inbox(place + 1:place + segment%length), c)
                   place = place + segment%length
@@ -226,15 +227,17 @@ contains
          integer :: i
 
          do i = 1, segment%length
-            x(segment%slab_start + i - 1, column) = x(segment%slab_start + i - 1, column) + values(i)
+            x(segment%slab_start + i - 1, column) = x(segment%slab_start + i - 1, column) &
+               + values(i)
          end do
       end subroutine add
    end subroutine fold_halo
 
    !> As `fetch_halo`, for rows of numbers of which a point may have any count.
    !>
-   !> `counts` are the rows of the points first - halo(1) … last + halo(2) (from `fetch_halo`); `rows` are
-   !> those of all these points in order, the slab's own part filled on entry and the halo's on return.
+   !> `counts` are the rows of the points first - halo(1) … last + halo(2) (from `fetch_halo`);
+   !> `rows` are those of all these points in order, the slab's own part filled on entry and the
+   !> halo's on return.
    subroutine fetch_rows(self, halo, counts, rows)
       class(domain_type), intent(inout) :: self
       integer, intent(in) :: halo(2)
@@ -344,7 +347,8 @@ contains
          if (last + widths(2) < self%first) exit
          if (modulo(taker, self%communicator%ranks) /= self%communicator%rank) then
             segments = [segments, new_segment(self, side_right, taker, self%communicator%rank, &
-                                              self%first, min(self%last, last + widths(2)), last + 1)]
+                                              self%first, min(self%last, last + widths(2)), last &
+                                              + 1)]
          end if
          taker = taker - 1
       end do
@@ -389,16 +393,16 @@ contains
       do s = 1, size(taken)
          if (taken(s)%rank == communicator%rank) cycle
          messages = messages + 1
-         call MPI_Irecv(inbox(place), columns*taken(s)%length, MPI_DOUBLE_PRECISION, taken(s)%rank, &
-                        taken(s)%tag, communicator%mpi, requests(messages))
+         call MPI_Irecv(inbox(place), columns*taken(s)%length, MPI_DOUBLE_PRECISION, &
+                        taken(s)%rank, taken(s)%tag, communicator%mpi, requests(messages))
          place = place + columns*taken(s)%length
       end do
       place = 1
       do s = 1, size(given)
          if (given(s)%rank == communicator%rank) cycle
          messages = messages + 1
-         call MPI_Isend(outbox(place), columns*given(s)%length, MPI_DOUBLE_PRECISION, given(s)%rank, &
-                        given(s)%tag, communicator%mpi, requests(messages))
+         call MPI_Isend(outbox(place), columns*given(s)%length, MPI_DOUBLE_PRECISION, &
+                        given(s)%rank, given(s)%tag, communicator%mpi, requests(messages))
          place = place + columns*given(s)%length
       end do
       call MPI_Waitall(messages, requests, MPI_STATUSES_IGNORE)

@@ -1,13 +1,13 @@
 !> The inverse square root as a sum of shifted inverses.
 !>
-!> x^{-1/2} ≈ Σ_k weight_k / (x + shift_k) on [1, κ], all shifts and weights positive: the trapezoidal rule
-!> after a conformal map (Hale, Higham & Trefethen 2008, Computing A^α, log(A), and related matrix functions
-!> by contour integrals, SIAM J. Numer. Anal. 46, 2505-2523, method 3). The error falls as
-!> exp(-2 π² K / (log κ + 3)) with the number of nodes K.
+!> x^{-1/2} ≈ Σ_k weight_k / (x + shift_k) on [1, κ], all shifts and weights positive: the
+!> trapezoidal rule after a conformal map (Hale, Higham & Trefethen 2008, Computing A^α, log(A), and
+!> related matrix functions by contour integrals, SIAM J. Numer. Anal. 46, 2505-2523, method 3). The
+!> error falls as exp(-2 π² K / (log κ + 3)) with the number of nodes K.
 module da_base_inverse_root
    use da_base_kinds, only: wp
-   use da_base_tridiagonal_kernels, only: lanes, tridiagonalise, reflect_forwards, reflect_backwards, &
-      solve_shifted
+   use da_base_tridiagonal_kernels, only: lanes, tridiagonalise, reflect_forwards, &
+      reflect_backwards, solve_shifted
    implicit none
    private
    public :: inverse_root_nodes, apply_inverse_root
@@ -16,7 +16,8 @@ module da_base_inverse_root
 
 contains
 
-   !> Nodes for the interval [1, kappa], kappa above 1, as many as a relative error of `tolerance` needs.
+   !> Nodes for the interval [1, kappa], kappa above 1, as many as a relative error of `tolerance`
+   !> needs.
    pure subroutine inverse_root_nodes(kappa, tolerance, shifts, weights)
       real(wp), intent(in) :: kappa
       real(wp), intent(in) :: tolerance
@@ -39,8 +40,9 @@ contains
       end do
    end subroutine inverse_root_nodes
 
-   !> b ← S^{-1/2} b and x ← S^{-1} x for S = I + a, a positive semi-definite of order n (its lower triangle is
-   !> read); to a relative 1e-13 of what an eigen-decomposition gives, in a fraction of its time.
+   !> b ← S^{-1/2} b and x ← S^{-1} x for S = I + a, a positive semi-definite of order n (its lower
+   !> triangle is read); to a relative 1e-13 of what an eigen-decomposition gives, in a fraction of
+   !> its time.
    subroutine apply_inverse_root(n, a, columns, b, x)
       integer, intent(in) :: n
       real(wp), intent(in) :: a(n, n)
@@ -80,7 +82,8 @@ contains
          vectors = 0
          vectors(:used, :) = transpose(b(:, start:start + used - 1))
          call reflect_forwards(n, s, factor, vectors)
-         call solve_shifted(n, size(shifts), diagonal, beside, shifts, weights, vectors, solution, work)
+         call solve_shifted(n, size(shifts), diagonal, beside, shifts, weights, vectors, &
+                            solution, work)
          call reflect_backwards(n, s, factor, solution)
          b(:, start:start + used - 1) = transpose(solution(:used, :))
       end do
@@ -103,8 +106,8 @@ contains
       end do
    end function mean_of_agm
 
-   !> Jacobi's elliptic functions sn, cn, dn of u for the complementary parameter m1 = 1 - m, by descending
-   !> Landen transformation (Abramowitz & Stegun 1964, 16.4 and 17.6).
+   !> Jacobi's elliptic functions sn, cn, dn of u for the complementary parameter m1 = 1 - m, by
+   !> descending Landen transformation (Abramowitz & Stegun 1964, 16.4 and 17.6).
    pure subroutine jacobi_elliptic(u, m1, sn, cn, dn)
       real(wp), intent(in) :: u
       real(wp), intent(in) :: m1

@@ -1,4 +1,5 @@
-!> The small dense matrices of ensemble space: eigen-decomposition, functions of it, random rotations.
+!> The small dense matrices of ensemble space: eigen-decomposition, functions of it, random
+!> rotations.
 module da_base_linear_algebra
    use da_base_kinds, only: wp, i8
    use da_base_error, only: error_type, run_error
@@ -84,10 +85,12 @@ contains
       end do
    end subroutine power
 
-   !> A random orthogonal matrix that keeps the mean: u 1 = 1 (Sakov & Oke 2008, MWR 136, 1042-1053).
+   !> A random orthogonal matrix that keeps the mean: u 1 = 1 (Sakov & Oke 2008, MWR 136,
+   !> 1042-1053).
    !>
-   !> A Haar-distributed rotation of the n - 1 directions orthogonal to 1, as a product of Householder
-   !> reflections of Gaussian vectors (Stewart 1980), turned by the reflection that takes e_1 to 1/sqrt(n).
+   !> A Haar-distributed rotation of the n - 1 directions orthogonal to 1, as a product of
+   !> Householder reflections of Gaussian vectors (Stewart 1980), turned by the reflection that
+   !> takes e_1 to 1/sqrt(n).
    subroutine random_rotation(key, u)
       type(random_key_type), intent(in) :: key
       real(wp), intent(out) :: u(:, :)

@@ -1,8 +1,8 @@
 !> The text of a namelist file, cut into groups, keys and values.
 !>
-!> Fortran's own namelist input reports most mistakes as "End of file" and none with its key; here each
-!> mistake keeps its line. Accepted: `&group`, `key = value, value 3*value`, strings in either quote,
-!> comments from `!`, `/` or `&end`.
+!> Fortran's own namelist input reports most mistakes as "End of file" and none with its key; here
+!> each mistake keeps its line. Accepted: `&group`, `key = value, value 3*value`, strings in either
+!> quote, comments from `!`, `/` or `&end`.
 module da_base_namelist_text
    use da_base_error, only: error_type, input_error
    use da_base_text, only: lower, to_text
@@ -42,8 +42,8 @@ module da_base_namelist_text
    character(len=1), parameter :: newline = achar(10)
    character(len=*), parameter :: blanks = ' '//achar(9)//achar(10)//achar(13)
    !> None of them belongs into a text file.
-   character(len=*), parameter :: control_characters = achar(0)//achar(1)//achar(2)//achar(3)//achar(4)// &
-      achar(5)//achar(6)//achar(7)//achar(8)//achar(14)//achar(15)//achar(16)//achar(127)
+   character(len=*), parameter :: control_characters = achar(0)//achar(1)//achar(2)//achar(3)// &
+      achar(4)//achar(5)//achar(6)//achar(7)//achar(8)//achar(14)//achar(15)//achar(16)//achar(127)
    !> With it some editors begin a file in UTF-8.
    character(len=*), parameter :: byte_order_mark = char(239)//char(187)//char(191)
    character(len=*), parameter :: delimiters = blanks//',=/!&''"'
@@ -71,7 +71,8 @@ contains
       i = 1
       do while (i <= size(tokens))
          if (tokens(i)%kind /= '&') then
-            call input_error(error, at(file, tokens(i)%line)//"'"//tokens(i)%text//"' stands outside "// &
+            call input_error(error, at(file, tokens(i)%line)//"'"//tokens(i)%text// &
+                             "' stands outside "// &
                              'a group (a group begins with &name and ends with /)')
             return
          end if
@@ -79,7 +80,8 @@ contains
          if (allocated(error)) return
          do g = 1, size(groups)
             if (groups(g)%name == group%name) then
-               call input_error(error, at(file, group%line)//'&'//group%name//' is given a second '// &
+               call input_error(error, at(file, group%line)//'&'//group%name// &
+                                ' is given a second '// &
                                 'time (first in line '//to_text(groups(g)%line)//')')
                return
             end if
@@ -111,7 +113,8 @@ contains
          if (tokens(i)%kind == '/') exit
          if (tokens(i)%kind == '&') then
             if (tokens(i)%text == 'end') exit
-            call input_error(error, at(file, tokens(i)%line)//'&'//tokens(i)%text//' begins before '// &
+            call input_error(error, at(file, tokens(i)%line)//'&'//tokens(i)%text// &
+                             ' begins before '// &
                              "the '/' that ends &"//group%name//' (line '//to_text(group%line)//')')
             return
          end if
@@ -179,7 +182,8 @@ contains
          if (tokens(i)%kind == '=') entry%values = entry%values(:0)
       end if
       if (size(entry%values) == 0) then
-         call input_error(error, at(file, entry%line)//'&'//group//' '//entry%key//' has an empty value')
+         call input_error(error, at(file, entry%line)//'&'//group//' '//entry%key// &
+                          ' has an empty value')
       end if
 
    contains
@@ -279,7 +283,8 @@ contains
       if (length < 0) length = len(text)
    end function span
 
-   !> The string constant at the head of a text, doubled quotes undone; length 0 if its line ends first.
+   !> The string constant at the head of a text, doubled quotes undone; length 0 if its line ends
+   !> first.
    pure subroutine read_string(text, value, length)
       character(len=*), intent(in) :: text
       character(len=:), allocatable, intent(out) :: value

@@ -1,5 +1,6 @@
-!> Settings from a namelist file: every implementation states its group's keys, defaults, ranges and meaning
-!> once, and that one statement reads them, checks them, documents them and echoes their effective values.
+!> Settings from a namelist file: every implementation states its group's keys, defaults, ranges and
+!> meaning once, and that one statement reads them, checks them, documents them and echoes their
+!> effective values.
 module da_base_namelists
    use da_base_kinds, only: wp
    use da_base_error, only: error_type, input_error
@@ -22,7 +23,8 @@ module da_base_namelists
       !> Instead of reading: the commented default namelist.
       character(len=:), allocatable :: documentation
       character(len=name_length), allocatable :: known_groups(:)
-      !> 'truth_' while the settings of the truth's model are read: they override the forecast model's.
+      !> 'truth_' while the settings of the truth's model are read: they override the forecast
+      !> model's.
       character(len=:), allocatable :: prefix
       !> Documentation only: this group is an alternative to the default and is commented out.
       logical :: alternative = .false.
@@ -131,8 +133,8 @@ contains
             do e = 1, size(entries)
                if (any(self%known_keys == entries(e)%key)) cycle
                call input_error(error, self%file//', line '//to_text(entries(e)%line)//': &'// &
-                                self%group_name//' '//entries(e)%key//' is not a known key (known: '// &
-                                join(self%known_keys)//')')
+                                self%group_name//' '//entries(e)%key// &
+                                ' is not a known key (known: '//join(self%known_keys)//')')
                return
             end do
          end associate
@@ -159,7 +161,8 @@ contains
       end do
    end subroutine check_known
 
-   !> After all readers: groups that this run has no use for; nothing asked for is silently left out.
+   !> After all readers: groups that this run has no use for; nothing asked for is silently left
+   !> out.
    subroutine check_used(self, error)
       class(namelists_type), intent(in) :: self
       type(error_type), allocatable, intent(out) :: error
@@ -261,7 +264,8 @@ contains
          case default
             call self%reject(key, '= '//shown(written)//': .true. or .false. is needed')
          end select
-         if (written%is_string) call self%reject(key, '= '//shown(written)//': .true. or .false. '// &
+         if (written%is_string) call self%reject(key, '= '//shown(written)// &
+                                                 ': .true. or .false. '// &
                                                  'is needed, without quotes')
       end if
       call note(self, key, to_text(value), meaning)
@@ -411,8 +415,8 @@ contains
          self%documentation = self%documentation//wrapped(meaning, mark(self)//'   ! ')// &
             mark(self)//assignment//newline
       else
-         self%documentation = self%documentation//mark(self)//pad(assignment, column)//' ! '//meaning// &
-            newline
+         self%documentation = self%documentation//mark(self)//pad(assignment, column)//' ! '// &
+            meaning//newline
       end if
    end subroutine note
 

@@ -58,7 +58,8 @@ contains
       end do
    end subroutine threefry
 
-   !> Standard normal numbers first, first + 1, … of a key (Box and Muller 1958; a pair of numbers a block).
+   !> Standard normal numbers first, first + 1, … of a key (Box and Muller 1958; a pair of numbers a
+   !> block).
    pure subroutine normals(key, first, z)
       type(random_key_type), intent(in) :: key
       integer(i8), intent(in) :: first
@@ -79,7 +80,8 @@ contains
       end do
    end subroutine normals
 
-   !> Standard normal numbers with the given indices; runs of consecutive indices are drawn together.
+   !> Standard normal numbers with the given indices; runs of consecutive indices are drawn
+   !> together.
    pure subroutine normals_of(key, indices, z)
       type(random_key_type), intent(in) :: key
       integer(i8), intent(in) :: indices(:)

@@ -1,8 +1,9 @@
 !> Sums over the domain that do not depend on the order of the terms, nor on who holds them.
 !>
-!> Each term is cut at two fixed positions below the largest one (Demmel & Nguyen 2013, Fast reproducible
-!> floating-point summation, with two folds); the pieces are so short that their sums are exact, hence
-!> independent of order, and what is cut off is below the rounding error of an ordinary sum.
+!> Each term is cut at two fixed positions below the largest one (Demmel & Nguyen 2013, Fast
+!> reproducible floating-point summation, with two folds); the pieces are so short that their sums
+!> are exact, hence independent of order, and what is cut off is below the rounding error of an
+!> ordinary sum.
 module da_base_reproducible_sum
    use, intrinsic :: ieee_arithmetic, only: ieee_value, ieee_quiet_nan
    use da_base_kinds, only: wp, i8
@@ -41,7 +42,8 @@ contains
       end do
    end subroutine sum_columns
 
-   !> sums(i, j) = Σ x(:, i) y(:, j) over all ranks; where `symmetric`, y is x and half the work is done.
+   !> sums(i, j) = Σ x(:, i) y(:, j) over all ranks; where `symmetric`, y is x and half the work is
+   !> done.
    subroutine sum_products(communicator, terms, x, y, symmetric, sums)
       type(communicator_type), intent(in) :: communicator
       integer(i8), intent(in) :: terms
@@ -76,8 +78,8 @@ contains
       do j = 1, size(y, 2)
          do i = merge(j, 1, symmetric), columns
             bound = bounds(i)*bounds(columns + j)
-            call fold_product(size(x, 1), x(:, i), y(:, j), unit(1)*bound, unit(2)*bound, folds(k + 1), &
-                              folds(k + 2))
+            call fold_product(size(x, 1), x(:, i), y(:, j), unit(1)*bound, unit(2)*bound, &
+                  folds(k + 1), folds(k + 2))
             k = k + 2
          end do
       end do

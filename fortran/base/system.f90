@@ -137,8 +137,8 @@ contains
       end if
    end function directory_of
 
-   !> Whether somebody sees standard output on a terminal. mpirun hands every rank a terminal of its own,
-   !> so there it is mpirun's standard output that counts (Linux; elsewhere the answer is no).
+   !> Whether somebody sees standard output on a terminal. mpirun hands every rank a terminal of its
+   !> own, so there it is mpirun's standard output that counts (Linux; elsewhere the answer is no).
    function output_is_watched() result(yes)
       logical :: yes
       integer(c_int), parameter :: standard_output = 1

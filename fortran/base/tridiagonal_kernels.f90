@@ -1,8 +1,9 @@
-!> Functions of symmetric matrices on vectors, some matrices side by side in the lanes of vector registers.
+!> Functions of symmetric matrices on vectors, some matrices side by side in the lanes of vector
+!> registers.
 !>
-!> S is brought to tridiagonal form T = Q^T S Q by reflections that carry the vectors along; S^{-1/2} is a sum
-!> of shifted inverses (`da_base_inverse_root`), each a tridiagonal solve. No lane looks at another, so a
-!> result does not depend on what shares its registers.
+!> S is brought to tridiagonal form T = Q^T S Q by reflections that carry the vectors along;
+!> S^{-1/2} is a sum of shifted inverses (`da_base_inverse_root`), each a tridiagonal solve. No lane
+!> looks at another, so a result does not depend on what shares its registers.
 module da_base_tridiagonal_kernels
    use da_base_kinds, only: wp
    implicit none
@@ -14,8 +15,8 @@ module da_base_tridiagonal_kernels
 
 contains
 
-   !> T = Q^T S Q by Householder reflections (Golub & Van Loan 2013, algorithm 8.3.1), S's lower triangle
-   !> given and overwritten: below its diagonal the reflections' vectors are kept.
+   !> T = Q^T S Q by Householder reflections (Golub & Van Loan 2013, algorithm 8.3.1), S's lower
+   !> triangle given and overwritten: below its diagonal the reflections' vectors are kept.
    pure subroutine tridiagonalise(members, s, diagonal, beside, factor)
       integer, intent(in) :: members
       real(wp), intent(inout) :: s(lanes, members, members)
@@ -127,7 +128,8 @@ contains
       end do
    end subroutine reflect
 
-   !> y = Σ_k weights_k (T + shifts_k)^{-1} x, all shifts in step; `work` holds lanes × nodes × members × 2.
+   !> y = Σ_k weights_k (T + shifts_k)^{-1} x, all shifts in step; `work` holds lanes × nodes ×
+   !> members × 2.
    pure subroutine solve_shifted(members, nodes, diagonal, beside, shifts, weights, x, y, work)
       integer, intent(in) :: members
       integer, intent(in) :: nodes

@@ -125,9 +125,11 @@ contains
       call namelists%get('analysis', config%analysis_name, 'how observations are assimilated', &
                          known_analyses)
       call namelists%get('cycles', config%cycles, 'number of analyses', minimum=1)
-      call namelists%get('interval', config%interval, 'model time between analyses, a multiple of the '// &
+      call namelists%get('interval', config%interval, &
+                         'model time between analyses, a multiple of the '// &
                          'model''s dt', above=0.0_wp)
-      call namelists%get('burn_in', config%burn_in, 'first cycles that mean scores leave out', minimum=0)
+      call namelists%get('burn_in', config%burn_in, 'first cycles that mean scores leave out', &
+                         minimum=0)
       call namelists%get('seed', config%seed, 'of all random numbers', minimum=0)
       call namelists%close_group(error)
    end subroutine read_cycle
@@ -139,7 +141,8 @@ contains
 
       config%output%path = 'run.nc'
       call namelists%open_group('output', 'The output file')
-      call namelists%get('file', config%output%path, 'netCDF file (CDF-5); <file>.part until it is complete')
+      call namelists%get('file', config%output%path, &
+                         'netCDF file (CDF-5); <file>.part until it is complete')
       call namelists%get('fields_every', config%output%fields_every, &
                          'cycles between fields of mean, spread and truth; 0: none', minimum=0)
       call namelists%get('members_every', config%output%members_every, &
@@ -165,9 +168,10 @@ contains
 
       config%checkpoint = ''
       call namelists%open_group('checkpoint', 'Checkpoints, from which --restart goes on')
-      call namelists%get('every', config%checkpoint_every, 'cycles between checkpoints; 0: only on SIGTERM', &
-                         minimum=0)
-      call namelists%get('file', config%checkpoint, 'where; empty: beside the output, <file>.checkpoint')
+      call namelists%get('every', config%checkpoint_every, &
+                         'cycles between checkpoints; 0: only on SIGTERM', minimum=0)
+      call namelists%get('file', config%checkpoint, &
+                         'where; empty: beside the output, <file>.checkpoint')
       call namelists%close_group(error)
       if (len(config%checkpoint) == 0) config%checkpoint = config%output%path//'.checkpoint'
    end subroutine read_checkpointing
@@ -199,8 +203,8 @@ contains
          if (allocated(error)) return
          if (config%truth_model%points /= config%model%points) then
             call input_error(error, file//': &truth_'//config%truth%model//' n = '// &
-                             to_text(config%truth_model%points)//': must be the forecast model''s n = '// &
-                             to_text(config%model%points))
+                             to_text(config%truth_model%points)// &
+                             ': must be the forecast model''s n = '//to_text(config%model%points))
             return
          end if
       end if
@@ -221,7 +225,8 @@ contains
 
       steps = nint(interval/model%dt)
       if (steps < 1 .or. abs(steps*model%dt - interval) > tolerance*interval) then
-         call input_error(error, file//': &cycle interval = '//to_text(interval)//': must be a whole '// &
+         call input_error(error, file//': &cycle interval = '//to_text(interval)// &
+                          ': must be a whole '// &
                           'multiple of dt = '//to_text(model%dt)//' in &'//group)
       end if
    end subroutine count_steps

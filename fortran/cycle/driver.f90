@@ -23,14 +23,16 @@ module da_cycle_driver
       field_analysis_mean, field_analysis_sd, field_truth
    use da_observation_type, only: observations_type
    use da_verification_record, only: record_type, new_record
-   use da_verification_scores, only: state_scores, observation_scores, background_rmse, analysis_rmse, &
+   use da_verification_scores, only: state_scores, observation_scores, background_rmse, &
+      analysis_rmse, &
       background_spread, analysis_spread, background_bias, analysis_bias, innovation_chi2, &
       observations_used, observations_rejected
    implicit none
    private
    public :: run_type, start_run, run_cycles, start_afresh, start_from_checkpoint, start_new
 
-   !> How a run begins: new (refused where an unfinished one left a checkpoint), afresh, or from that.
+   !> How a run begins: new (refused where an unfinished one left a checkpoint), afresh, or from
+   !> that.
    integer, parameter :: start_new = 1
    integer, parameter :: start_afresh = 2
    integer, parameter :: start_from_checkpoint = 3
@@ -55,8 +57,8 @@ contains
       run%config = config
       call new_domain(config%model%points, communicator, run%domain, error)
       if (allocated(error)) return
-      call new_truth(config%truth, config%truth_model, config%truth_steps, run%domain, config%seed, &
-                     config%cycles, config%interval, run%truth, error)
+      call new_truth(config%truth, config%truth_model, config%truth_steps, run%domain, &
+                     config%seed, config%cycles, config%interval, run%truth, error)
       call communicator%agree(error)
       if (allocated(error)) then
          error%message = config%namelist//': &truth file: '//error%message
@@ -71,9 +73,12 @@ contains
       end if
       if (communicator%is_root()) then
          call check_place(config, config%output%path, '&output', error)
-         if (.not. allocated(error)) call check_place(config, config%checkpoint, '&checkpoint', error)
-         if (.not. allocated(error) .and. (config%checkpoint == config%output%path .or. &
-                                           config%checkpoint == partial_name(config%output%path))) then
+         if (.not. allocated(error)) then
+            call check_place(config, config%checkpoint, '&checkpoint', error)
+         end if
+         if (.not. allocated(error) .and. &
+             (config%checkpoint == config%output%path .or. &
+              config%checkpoint == partial_name(config%output%path))) then
             call input_error(error, config%namelist//": &checkpoint file = '"//config%checkpoint// &
                              "': is the output file; name another")
          end if
@@ -97,7 +102,8 @@ contains
                           "' (does it exist, and may you write there?)")
       else if (any([same_file(path, config%namelist), same_file(path, config%truth%file), &
                     same_file(path, config%observations%file)])) then
-         call input_error(error, place//'is read by this run and would be overwritten; name another')
+         call input_error(error, place// &
+                          'is read by this run and would be overwritten; name another')
       end if
    end subroutine check_place
 
@@ -138,7 +144,8 @@ contains
             call domain%communicator%agree(error)
             if (allocated(error)) exit
             call progress%say(cycle, watched(), record%series(cycle, watched_score()))
-            if (cycle < config%cycles) stopped = domain%communicator%largest(merge(1, 0, interrupted())) > 0
+            if (cycle < config%cycles) stopped = domain%communicator%largest(merge(1, 0, &
+                  interrupted())) > 0
             if (stopped .or. is_checkpoint(config, cycle)) then
                call keep(run, cycle, ensemble, record, output, error)
                if (allocated(error)) exit
@@ -148,8 +155,8 @@ contains
          call progress%end_line()
          if (allocated(error) .or. stopped) then
             call output%abandon()
-            if (domain%communicator%is_root()) then
-               if (.not. file_exists(config%checkpoint)) call remove_file(partial_name(config%output%path))
+            if (.not. file_exists(config%checkpoint)) then
+               if (domain%communicator%is_root()) call remove_file(partial_name(config%output%path))
             end if
             return
          end if
@@ -157,7 +164,8 @@ contains
          if (allocated(error)) return
          if (domain%communicator%is_root()) call remove_file(config%checkpoint)
          call system_clock(ended, rate)
-         call report_end(domain, config, record, config%cycles - done, real(ended - began, wp)/rate, .false.)
+         call report_end(domain, config, record, config%cycles - done, &
+                         real(ended - began, wp)/rate)
       end associate
 
    contains
@@ -186,7 +194,8 @@ contains
       yes = yes .and. cycle < config%cycles
    end function is_checkpoint
 
-   !> The state after cycle `done`, and the output file ready for the next: from nothing or a checkpoint.
+   !> The state after cycle `done`, and the output file ready for the next: from nothing or a
+   !> checkpoint.
    subroutine begin(run, start, version, command, ensemble, record, output, done, error)
       type(run_type), intent(inout) :: run
       integer, intent(in) :: start
@@ -217,7 +226,8 @@ contains
          if (domain%communicator%is_root()) found = merge(1, 0, file_exists(config%checkpoint))
          call domain%communicator%broadcast_integers(found, 0)
          if (found(1) == 1 .and. start == start_new) then
-            call input_error(error, config%checkpoint//' was left by an unfinished run: go on with '// &
+            call input_error(error, config%checkpoint// &
+                             ' was left by an unfinished run: go on with '// &
                              '--restart, or begin anew with --fresh')
             return
          end if
@@ -244,7 +254,8 @@ contains
       type(run_type), intent(inout) :: run
       type(ensemble_type), intent(inout) :: ensemble
 
-      associate (config => run%config%ensemble, key => random_key_type(run%config%seed, stream_ensemble))
+      associate (config => run%config%ensemble, key => random_key_type(run%config%seed, &
+                                                                       stream_ensemble))
          if (config%initial == 'truth') then
             call perturb(run%domain, key, run%truth%x(:, :, 1), config%initial_sd, ensemble%x)
          else
@@ -263,7 +274,8 @@ contains
 
       associate (config => run%config, domain => run%domain)
          if (run%truth%must_be_kept()) then
-            call read_checkpoint(config%checkpoint, domain, done, binding, ensemble%x, run%truth%x, error)
+            call read_checkpoint(config%checkpoint, domain, done, binding, ensemble%x, &
+                                 run%truth%x, error)
          else
             call read_checkpoint(config%checkpoint, domain, done, binding, ensemble%x, &
                                  run%truth%x(:, :, :0), error)
@@ -380,7 +392,8 @@ contains
                               record%series(cycle, observations_used), &
                               record%series(cycle, observations_rejected))
       if (.not. all(abs(spread) <= huge(1.0_wp))) then
-         call run_error(error, 'cycle '//to_text(cycle)//': the ensemble is not finite any more (is the '// &
+         call run_error(error, 'cycle '//to_text(cycle)// &
+                        ': the ensemble is not finite any more (is the '// &
                         'model''s dt too long, or has the filter diverged?)')
       end if
    end subroutine score
@@ -425,7 +438,7 @@ contains
       call output%flush(run%domain, cycle, record, error)
       if (allocated(error)) return
       kept = merge(1, 0, run%truth%must_be_kept())
-      call write_checkpoint(run%config%checkpoint, run%domain, cycle, run%config%binding, ensemble%x, &
-                            run%truth%x(:, :, :kept), error)
+      call write_checkpoint(run%config%checkpoint, run%domain, cycle, run%config%binding, &
+                            ensemble%x, run%truth%x(:, :, :kept), error)
    end subroutine keep
 end module da_cycle_driver

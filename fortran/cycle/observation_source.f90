@@ -56,17 +56,22 @@ contains
       config%file = ''
       allocate (config%positions(0))
       call namelists%open_group('observations', 'The observations')
-      call namelists%get('source', config%source, 'made from the truth, or read from a file', known_sources)
-      call namelists%get('file', config%file, 'with source = ''file'': netCDF file with time, position, '// &
+      call namelists%get('source', config%source, 'made from the truth, or read from a file', &
+                         known_sources)
+      call namelists%get('file', config%file, &
+                         'with source = ''file'': netCDF file with time, position, '// &
                          'value, error_sd, kind; ''@/…'' lies beside the namelist')
-      call namelists%get('stride', config%stride, 'twin: distance between observations in grid points', &
-                         above=0.0_wp)
-      call namelists%get('offset', config%offset, 'twin: position of the first one; fractions lie between '// &
+      call namelists%get('stride', config%stride, &
+                         'twin: distance between observations in grid points', above=0.0_wp)
+      call namelists%get('offset', config%offset, &
+                         'twin: position of the first one; fractions lie between '// &
                          'points', minimum=0.0_wp)
-      call namelists%get('positions', config%positions, 'twin: a list of positions, in place of stride and '// &
-                         'offset')
-      call namelists%get('error_sd', config%error_sd, 'twin: standard deviation of the errors', above=0.0_wp)
-      call namelists%get('gross_error_limit', config%gross_error_limit, 'reject innovations beyond so many '// &
+      call namelists%get('positions', config%positions, &
+                         'twin: a list of positions, in place of stride and '//'offset')
+      call namelists%get('error_sd', config%error_sd, 'twin: standard deviation of the errors', &
+                         above=0.0_wp)
+      call namelists%get('gross_error_limit', config%gross_error_limit, &
+                         'reject innovations beyond so many '// &
                          'expected standard deviations; 0: none', minimum=0.0_wp)
       if (config%source == 'file') then
          if (len(config%file) == 0) call namelists%reject('file', "is needed with source = 'file'")
@@ -77,12 +82,14 @@ contains
       else
          if (len(config%file) > 0) call refuse('file')
          if (truth_source == 'none') then
-            call namelists%reject('source', "= 'twin': there is no truth to observe (source = 'none' "// &
-                                  "in &truth)")
+            call namelists%reject('source', &
+                                  "= 'twin': &truth source = 'none' leaves nothing to observe")
          end if
          if (size(config%positions) > 0) then
-            if (abs(config%stride - defaults%stride) > 0 .or. abs(config%offset - defaults%offset) > 0) then
-               call namelists%reject('positions', 'are given beside stride or offset: give one or the other')
+            if (abs(config%stride - defaults%stride) > 0 .or. abs(config%offset &
+                                                                  - defaults%offset) > 0) then
+               call namelists%reject('positions', &
+                                     'are given beside stride or offset: give one or the other')
             end if
          end if
       end if
@@ -182,7 +189,8 @@ contains
       end do
       source%total = size(positions)
       source%numbers = pack([(int(i - 1, i8), i=1, size(positions))], &
-                            int(positions) + 1 >= domain%first .and. int(positions) + 1 <= domain%last)
+                            int(positions) + 1 >= domain%first .and. int(positions) &
+                            + 1 <= domain%last)
       source%positions = positions(source%numbers + 1)
       do i = 2, size(source%positions)
          number = source%numbers(i)

@@ -7,7 +7,8 @@ module da_cycle_progress
    private
    public :: progress_type, new_progress, known_progress
 
-   character(len=5), parameter :: known_progress(4) = [character(len=5) :: 'auto', 'bar', 'plain', 'none']
+   character(len=5), parameter :: known_progress(4) = [character(len=5) :: 'auto', 'bar', &
+      'plain', 'none']
    real(wp), parameter :: seconds_between_redraws = 0.2_wp
    real(wp), parameter :: seconds_between_lines = 30
 
@@ -63,7 +64,8 @@ contains
       spent = real(now - self%began, wp)/rate
       write (number, '(f0.3)') score
       if (number(1:1) == '.') number = '0'//trim(number)
-      line = 'cycle '//to_text(done)//' of '//to_text(self%cycles)//'  '//score_name//' '//trim(number)
+      line = 'cycle '//to_text(done)//' of '//to_text(self%cycles)//'  '//score_name//' '// &
+         trim(number)
       if (done < self%cycles) then
          line = line//'  '//duration(spent*(self%cycles - done)/(done - self%first + 1))//' left'
       else

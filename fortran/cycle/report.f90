@@ -26,20 +26,20 @@ contains
       write (output_unit, '(a)') config%title//': '//config%model_name//' with '// &
          to_text(domain%total)//' points, '//config%analysis_name//' with '// &
          to_text(config%ensemble%members)//' members, '//to_text(config%cycles)//' cycles of '// &
-         to_text(config%interval)//', '//to_text(domain%communicator%ranks)//' ranks'
+         to_text(config%interval)//', '//to_text(domain%communicator%ranks)// &
+         trim(merge(' ranks', ' rank ', domain%communicator%ranks > 1))
       if (first > 1) write (output_unit, '(a)') 'goes on after cycle '//to_text(first - 1)// &
          ' from '//config%checkpoint
       flush (output_unit)
    end subroutine report_start
 
    !> Scores with their errors, time by phase and memory. Collective.
-   subroutine report_end(domain, config, record, cycles, seconds, quiet)
+   subroutine report_end(domain, config, record, cycles, seconds)
       type(domain_type), intent(in) :: domain
       type(config_type), intent(in) :: config
       type(record_type), intent(in) :: record
       integer, intent(in) :: cycles
       real(wp), intent(in) :: seconds
-      logical, intent(in) :: quiet
       real(wp), dimension(size(phase_names) + 1) :: largest
       type(statistics_type) :: stats
       integer :: s
@@ -47,13 +47,13 @@ contains
 
       largest = [domain%timer%seconds, peak_memory()]
       call domain%communicator%maxima(largest)
-      if (.not. domain%communicator%is_root() .or. quiet) return
-      write (output_unit, '(/,a)') 'score                     mean  std error   maximum   (cycles '// &
+      if (.not. domain%communicator%is_root()) return
+      write (output_unit, '(/,a)') pad('score', 31)//'mean   std error       maximum   (cycles '// &
          to_text(min(config%burn_in, config%cycles) + 1)//'-'//to_text(config%cycles)//')'
       do s = 1, scores_kept
          stats = record%statistics(s, config%cycles)
          if (ieee_is_nan(stats%mean)) cycle
-         write (output_unit, '(a,f10.4,f11.4,f10.4)') pad(trim(score_names(s)), 20), stats%mean, &
+         write (output_unit, '(a,f14.4,f12.4,f14.4)') pad(trim(score_names(s)), 21), stats%mean, &
             stats%standard_error, stats%maximum
       end do
       write (output_unit, '(/,a)') 'time by phase       seconds   ms a cycle   (largest over ranks)'

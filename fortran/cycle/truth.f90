@@ -51,12 +51,14 @@ contains
       config%file = ''
       config%model = model_name
       call namelists%open_group('truth', 'The truth that scores are taken against')
-      call namelists%get('source', config%source, 'run inside, read from a file, or not known', known_sources)
-      call namelists%get('file', config%file, 'with source = ''file'': netCDF file with state(time, x); '// &
+      call namelists%get('source', config%source, 'run inside, read from a file, or not known', &
+                         known_sources)
+      call namelists%get('file', config%file, &
+                         'with source = ''file'': netCDF file with state(time, x); '// &
                          '''@/…'' lies beside the namelist')
       call namelists%get('model', config%model, 'with source = ''twin'': its model', known_models)
-      call namelists%get('spin_up', config%spin_up, 'with source = ''twin'': model time before cycle 0', &
-                         minimum=0.0_wp)
+      call namelists%get('spin_up', config%spin_up, &
+                         'with source = ''twin'': model time before cycle 0', minimum=0.0_wp)
       if (config%source == 'file' .and. len(config%file) == 0) then
          call namelists%reject('file', "is needed with source = 'file'")
       end if

@@ -12,8 +12,8 @@ module da_ensemble_inflation
    public :: inflation_config, no_inflation, read_inflation, inflate, add_noise
    public :: background_memory_type, remember_background, relax
 
-   !> `&inflation`; each at its neutral value changes no bit. The default suits the default run: without any
-   !> inflation most filters of this size diverge.
+   !> `&inflation`; each at its neutral value changes no bit. The default suits the default run:
+   !> without any inflation most filters of this size diverge.
    type :: inflation_config
       real(wp) :: prior = 1
       real(wp) :: posterior = 1.03_wp
@@ -38,15 +38,18 @@ contains
       type(error_type), allocatable, intent(out) :: error
 
       call namelists%open_group('inflation', 'Inflation of the ensemble')
-      call namelists%get('prior', config%prior, 'factor of the anomalies before the analysis; 1: none', &
-                         above=0.0_wp)
-      call namelists%get('posterior', config%posterior, 'factor of the anomalies after the analysis; 1: none', &
-                         above=0.0_wp)
-      call namelists%get('rtpp', config%rtpp, 'relaxation of the analysis anomalies to the background''s '// &
+      call namelists%get('prior', config%prior, &
+                         'factor of the anomalies before the analysis; 1: none', above=0.0_wp)
+      call namelists%get('posterior', config%posterior, &
+                         'factor of the anomalies after the analysis; 1: none', above=0.0_wp)
+      call namelists%get('rtpp', config%rtpp, &
+                         'relaxation of the analysis anomalies to the background''s '// &
                          '(Zhang et al. 2004); 0: none', minimum=0.0_wp, maximum=1.0_wp)
-      call namelists%get('rtps', config%rtps, 'relaxation of the analysis spread to the background''s '// &
+      call namelists%get('rtps', config%rtps, &
+                         'relaxation of the analysis spread to the background''s '// &
                          '(Whitaker & Hamill 2012); 0: none', minimum=0.0_wp)
-      call namelists%get('additive', config%additive, 'standard deviation of noise added to each member '// &
+      call namelists%get('additive', config%additive, &
+                         'standard deviation of noise added to each member '// &
                          'before the analysis; 0: none', minimum=0.0_wp)
       call namelists%close_group(error)
    end subroutine read_inflation
@@ -111,7 +114,8 @@ contains
       end if
    end subroutine remember_background
 
-   !> RTPP: A ← (1 - α) A + α A_b. RTPS: A ← A (α σ_b + (1 - α) σ_a) / σ_a at each point, after RTPP.
+   !> RTPP: A ← (1 - α) A + α A_b. RTPS: A ← A (α σ_b + (1 - α) σ_a) / σ_a at each point, after
+   !> RTPP.
    subroutine relax(config, memory, ensemble, average)
       type(inflation_config), intent(in) :: config
       type(background_memory_type), intent(in) :: memory

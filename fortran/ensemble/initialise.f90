@@ -34,12 +34,15 @@ contains
       call namelists%open_group('ensemble', 'The ensemble and its first states')
       call namelists%get('members', config%members, 'number of members N_e', minimum=1, &
                          maximum=most_members)
-      call namelists%get('initial', config%initial, 'where members start: independent states of the '// &
-                         'model''s attractor, or around a first guess: the initial truth plus noise', known_origins)
-      call namelists%get('initial_sd', config%initial_sd, 'error of that first guess, and spread '// &
-                         'of the members around it', minimum=0.0_wp)
-      call namelists%get('spin_up', config%spin_up, 'model time a member runs to reach the attractor', &
+      call namelists%get('initial', config%initial, &
+                         'where members start: independent states of the model''s attractor, '// &
+                         'or around a first guess: the initial truth plus noise', &
+                         known_origins)
+      call namelists%get('initial_sd', config%initial_sd, &
+                         'error of that first guess, and spread of the members around it', &
                          minimum=0.0_wp)
+      call namelists%get('spin_up', config%spin_up, &
+                         'model time a member runs to reach the attractor', minimum=0.0_wp)
       if (config%initial == 'truth') then
          if (abs(config%spin_up - defaults%spin_up) > 0) then
             call namelists%reject('spin_up', "is not used with initial = 'truth'")

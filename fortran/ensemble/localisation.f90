@@ -7,8 +7,9 @@ module da_ensemble_localisation
    private
    public :: localisation_config, read_localisation, gaspari_cohn, cutoff, tapers
 
-   !> The radius counts in standard deviations of the Gaussian that the taper resembles: the Gaspari-Cohn
-   !> function vanishes at 2 × 1.82 × radius (the convention of DAPPER and of Sakov & Oke 2008).
+   !> The radius counts in standard deviations of the Gaussian that the taper resembles: the
+   !> Gaspari-Cohn function vanishes at 2 × 1.82 × radius (the convention of DAPPER and of Sakov &
+   !> Oke 2008).
    real(wp), parameter :: half_width_per_radius = 1.82_wp
    character(len=16), parameter :: known_tapers(2) = [character(len=16) :: 'gaspari_cohn', 'boxcar']
 
@@ -27,9 +28,11 @@ contains
 
       if (.not. allocated(config%taper)) config%taper = 'gaspari_cohn'
       call namelists%open_group('localisation', 'Localisation, used by analysis = ''letkf''')
-      call namelists%get('radius', config%radius, 'radius in grid points; the Gaspari-Cohn function '// &
+      call namelists%get('radius', config%radius, &
+                         'radius in grid points; the Gaspari-Cohn function '// &
                          'has half-width 1.82 radius, the boxcar ends at the radius', above=0.0_wp)
-      call namelists%get('taper', config%taper, 'weight of an observation against distance', known_tapers)
+      call namelists%get('taper', config%taper, 'weight of an observation against distance', &
+                         known_tapers)
       call namelists%close_group(error)
    end subroutine read_localisation
 

@@ -1,7 +1,9 @@
 !> The state of a run after a cycle: what a later start needs to go on to the same bits.
 module da_io_checkpoint
-   use pnetcdf, only: nf90mpi_create, nf90mpi_open, nf90mpi_close, nf90mpi_def_dim, nf90mpi_def_var, &
-      nf90mpi_put_att, nf90mpi_get_att, nf90mpi_inquire_attribute, nf90mpi_enddef, nf90mpi_inq_varid, &
+   use pnetcdf, only: nf90mpi_create, nf90mpi_open, nf90mpi_close, nf90mpi_def_dim, &
+      nf90mpi_def_var, &
+      nf90mpi_put_att, nf90mpi_get_att, nf90mpi_inquire_attribute, nf90mpi_enddef, &
+      nf90mpi_inq_varid, &
       nf90mpi_inq_dimid, nf90mpi_inquire_dimension, nf90mpi_put_var_all, nf90mpi_get_var_all, &
       nf90_clobber, nf90_64bit_data, nf90_nowrite, nf90_double, nf90_global
    use mpi_f08, only: MPI_OFFSET_KIND, MPI_INFO_NULL
@@ -63,10 +65,12 @@ contains
          integer :: dimensions(3)
 
          if (members == 0) return
-         call expect(nf90mpi_def_dim(id, prefix//'x', int(domain%total, MPI_OFFSET_KIND), dimensions(1)))
+         call expect(nf90mpi_def_dim(id, prefix//'x', int(domain%total, MPI_OFFSET_KIND), &
+                                     dimensions(1)))
          call expect(nf90mpi_def_dim(id, prefix//'component', int(components, MPI_OFFSET_KIND), &
                                      dimensions(2)))
-         call expect(nf90mpi_def_dim(id, prefix//'member', int(members, MPI_OFFSET_KIND), dimensions(3)))
+         call expect(nf90mpi_def_dim(id, prefix//'member', int(members, MPI_OFFSET_KIND), &
+                                     dimensions(3)))
          call expect(nf90mpi_def_var(id, name, nf90_double, dimensions, variable))
       end subroutine define
 
@@ -91,7 +95,8 @@ contains
       end subroutine expect
    end subroutine write_checkpoint
 
-   !> Read a checkpoint back, on any number of ranks; `ensemble` and `truth` have their shapes already.
+   !> Read a checkpoint back, on any number of ranks; `ensemble` and `truth` have their shapes
+   !> already.
    subroutine read_checkpoint(path, domain, cycle, namelist, ensemble, truth, error)
       character(len=*), intent(in) :: path
       type(domain_type), intent(in) :: domain
@@ -103,7 +108,8 @@ contains
       integer(MPI_OFFSET_KIND) :: length
       integer :: id
 
-      call expect(nf90mpi_open(domain%communicator%handle(), path, nf90_nowrite, MPI_INFO_NULL%MPI_VAL, id))
+      call expect(nf90mpi_open(domain%communicator%handle(), path, nf90_nowrite, &
+                               MPI_INFO_NULL%MPI_VAL, id))
       if (allocated(error)) return
       call expect(nf90mpi_get_att(id, nf90_global, 'cycle', cycle))
       call expect(nf90mpi_inquire_attribute(id, nf90_global, 'namelist', len=length))
@@ -122,7 +128,8 @@ contains
          character(len=*), intent(in) :: name
          character(len=*), intent(in) :: prefix
          real(wp), contiguous, intent(inout) :: x(:, :, :)
-         character(len=9), parameter :: dimensions(3) = [character(len=9) :: 'x', 'component', 'member']
+         character(len=9), parameter :: dimensions(3) = [character(len=9) :: 'x', 'component', &
+            'member']
          integer(MPI_OFFSET_KIND) :: found(3)
          integer :: variable
          integer :: dimension
@@ -148,7 +155,8 @@ contains
       subroutine expect(status)
          integer, intent(in) :: status
 
-         call expect_written(status, path, 'is not a readable checkpoint; begin anew with --fresh', error)
+         call expect_written(status, path, &
+                             'is not a readable checkpoint; begin anew with --fresh', error)
       end subroutine expect
    end subroutine read_checkpoint
 end module da_io_checkpoint

@@ -1,4 +1,5 @@
-!> Observations of some cycles with their background, analysis and QC, gathered until they are written.
+!> Observations of some cycles with their background, analysis and QC, gathered until they are
+!> written.
 module da_io_feedback_buffer
    use, intrinsic :: iso_fortran_env, only: int8
    use mpi_f08, only: MPI_OFFSET_KIND
@@ -13,8 +14,8 @@ module da_io_feedback_buffer
 
    integer, parameter :: reals = 7
    character(len=17), parameter :: real_names(reals) = [character(len=17) :: &
-      'obs_time', 'obs_position', 'obs_value', 'obs_error_sd', 'obs_background', 'obs_background_sd', &
-      'obs_analysis']
+      'obs_time', 'obs_position', 'obs_value', 'obs_error_sd', 'obs_background', &
+      'obs_background_sd', 'obs_analysis']
    !> Observations and runs of them that are kept before a write, counted over all ranks.
    integer(i8), parameter :: rows_kept = 200000
    integer, parameter :: runs_kept = 1000
@@ -65,11 +66,13 @@ contains
          character(len=*), intent(in) :: name
          integer, intent(out) :: variable
 
-         call expect_written(nf90mpi_inq_varid(id, name, variable), path, 'has no variable '//name, error)
+         call expect_written(nf90mpi_inq_varid(id, name, variable), path, 'has no variable '// &
+                             name, error)
       end subroutine look_up
    end subroutine new_feedback_buffer
 
-   !> A cycle's observations; those of all ranks stand behind the first `before_cycle` rows of the file.
+   !> A cycle's observations; those of all ranks stand behind the first `before_cycle` rows of the
+   !> file.
    subroutine add(self, before_cycle, observations, error)
       class(feedback_buffer_type), intent(inout) :: self
       integer(i8), intent(in) :: before_cycle
@@ -131,13 +134,14 @@ contains
 
       if (self%runs == 0) return
       do c = 1, reals
-         call expect(nf90mpi_put_varn_all(self%id, self%real_variables(c), self%values(:self%rows, c), &
+         call expect(nf90mpi_put_varn_all(self%id, self%real_variables(c), &
+                                          self%values(:self%rows, c), &
                                           self%runs, self%start, self%length))
       end do
-      call expect(nf90mpi_put_varn_all(self%id, self%kind_variable, self%kind(:self%rows), self%runs, &
-                                       self%start, self%length))
-      call expect(nf90mpi_put_varn_all(self%id, self%row_variable, self%row(:self%rows), self%runs, &
-                                       self%start, self%length))
+      call expect(nf90mpi_put_varn_all(self%id, self%kind_variable, self%kind(:self%rows), &
+                                       self%runs, self%start, self%length))
+      call expect(nf90mpi_put_varn_all(self%id, self%row_variable, self%row(:self%rows), &
+                                       self%runs, self%start, self%length))
       call expect(nf90mpi_put_varn_all(self%id, self%qc_variable, self%qc(:self%rows), self%runs, &
                                        self%start, self%length))
       self%rows = 0

@@ -44,7 +44,8 @@ contains
       buffer%id = id
       buffer%first = domain%first
       records = max(1, values_kept/(components*(domain%total/domain%communicator%ranks + 1)))
-      allocate (buffer%variables(size(names)), buffer%kept(domain%n, components, records, size(names)))
+      allocate (buffer%variables(size(names)), buffer%kept(domain%n, components, records, &
+                                                           size(names)))
       do f = 1, size(names)
          call expect_written(nf90mpi_inq_varid(id, trim(names(f)), buffer%variables(f)), path, &
                              'has no variable '//trim(names(f)), error)
@@ -79,10 +80,12 @@ contains
       length = [size(self%kept, 1), size(self%kept, 2), self%records]
       do f = 1, size(self%variables)
          if (length(2) == 1) then
-            status = nf90mpi_put_var_all(self%id, self%variables(f), self%kept(:, 1, :self%records, f), &
+            status = nf90mpi_put_var_all(self%id, self%variables(f), self%kept(:, 1, &
+                                                                               :self%records, f), &
                                          start=start([1, 3]), count=length([1, 3]))
          else
-            status = nf90mpi_put_var_all(self%id, self%variables(f), self%kept(:, :, :self%records, f), &
+            status = nf90mpi_put_var_all(self%id, self%variables(f), self%kept(:, :, &
+                                                                               :self%records, f), &
                                          start=start, count=length)
          end if
          call expect_written(status, self%path, 'fields cannot be written', error)

@@ -9,7 +9,8 @@ module da_io_netcdf_status
 
 contains
 
-   !> An input file must give what is asked of it: `what` was tried with `file`. The first error is kept.
+   !> An input file must give what is asked of it: `what` was tried with `file`. The first error is
+   !> kept.
    subroutine expect_read(status, file, what, error)
       integer, intent(in) :: status
       character(len=*), intent(in) :: file

@@ -1,16 +1,17 @@
 !> Observations read from a file, one row an observation, sorted by time; netCDF-4 or classic.
 !>
-!> Each rank reads a share of the rows of some cycles and sends every row to the rank on whose slab it
-!> lies: no rank ever holds all of them.
+!> Each rank reads a share of the rows of some cycles and sends every row to the rank on whose slab
+!> it lies: no rank ever holds all of them.
 module da_io_observation_file
-   use netcdf, only: nf90_open, nf90_close, nf90_inq_varid, nf90_inquire_variable, nf90_inquire_dimension, &
-      nf90_get_var, nf90_get_att, nf90_nowrite, nf90_noerr
+   use netcdf, only: nf90_open, nf90_close, nf90_inq_varid, nf90_inquire_variable, &
+      nf90_inquire_dimension, nf90_get_var, nf90_get_att, nf90_nowrite, nf90_noerr
    use da_base_kinds, only: wp, i8
    use da_base_domain, only: domain_type
    use da_base_error, only: error_type, input_error
    use da_base_text, only: to_text
    use da_io_netcdf_status, only: expect_read
-   use da_observation_type, only: observations_type, new_observations, known_kinds, qc_assimilated, qc_missing
+   use da_observation_type, only: observations_type, new_observations, known_kinds, &
+      qc_assimilated, qc_missing
    implicit none
    private
    public :: observation_file_type, open_observation_file
@@ -62,12 +63,13 @@ contains
       integer :: c
 
       file%path = path
-      call expect_read(nf90_open(path, nf90_nowrite, file%id), path, 'cannot be opened as netCDF', error)
+      call expect_read(nf90_open(path, nf90_nowrite, file%id), path, &
+                       'cannot be opened as netCDF', error)
       if (allocated(error)) return
       do c = 1, size(columns)
          call expect_read(nf90_inq_varid(file%id, trim(columns(c)), file%variables(c)), path, &
-                          'has no variable '//trim(columns(c))//' (needed: time, position, value, '// &
-                          'error_sd, kind)', error)
+                          'has no variable '//trim(columns(c))// &
+                          ' (needed: time, position, value, '//'error_sd, kind)', error)
          if (allocated(error)) return
          call expect_read(nf90_inquire_variable(file%id, file%variables(c), ndims=rank), path, &
                           trim(columns(c))//' cannot be inquired', error)
@@ -77,14 +79,15 @@ contains
                              ' dimensions: one is needed, a row an observation')
             return
          end if
-         call expect_read(nf90_inquire_variable(file%id, file%variables(c), dimids=dimension), path, &
-                          trim(columns(c))//' cannot be inquired', error)
+         call expect_read(nf90_inquire_variable(file%id, file%variables(c), dimids=dimension), &
+                          path, trim(columns(c))//' cannot be inquired', error)
          call expect_read(nf90_inquire_dimension(file%id, dimension(1), len=rows), path, &
                           'the dimension of '//trim(columns(c))//' cannot be inquired', error)
          if (allocated(error)) return
          if (c == 1) first_rows = rows
          if (rows /= first_rows) then
-            call input_error(error, path//': '//trim(columns(c))//' has '//to_text(rows)//' rows, '// &
+            call input_error(error, path//': '//trim(columns(c))//' has '//to_text(rows)// &
+                             ' rows, '// &
                              trim(columns(1))//' '//to_text(first_rows)//': all need the same')
             return
          end if
@@ -119,15 +122,16 @@ contains
       previous = -huge(previous)
       if (first > 1 .and. first <= last) then
          call expect_read(nf90_get_var(file%id, file%variables(column_time), times(:1), &
-                                       start=[first - 1], count=[1]), file%path, 'time cannot be read', error)
+                                       start=[first - 1], count=[1]), file%path, &
+                                       'time cannot be read', error)
          previous = times(1)
       end if
       blocks: do start = first, last, rows_ahead
          length = min(rows_ahead, last - start + 1)
          call expect_read(nf90_get_var(file%id, file%variables(column_time), times(:length), &
-                                       start=[start], count=[length]), file%path, 'time cannot be read', &
-                          error)
-         if (allocated(error)) exit
+                                       start=[start], count=[length]), file%path, &
+                                       'time cannot be read', error)
+         if (allocated(error)) exit blocks
          do j = 1, length
             if (.not. abs(times(j)) <= huge(previous)/2) then
                call input_error(error, file%path//': time of row '//to_text(start + j - 2)// &
@@ -135,18 +139,23 @@ contains
                exit blocks
             end if
             if (times(j) < previous) then
-               call input_error(error, file%path//': row '//to_text(start + j - 2)//' is at time '// &
-                                to_text(times(j))//', before the row above it: rows must be sorted by time')
+               call input_error(error, file%path//': row '//to_text(start + j - 2)// &
+                                ' is at time '// &
+                                to_text(times(j))// &
+                                ', before the row above it: rows must be sorted by time')
                exit blocks
             end if
             previous = times(j)
             cycle = nint(min(times(j)/interval, cycles + 1.0_wp))
             if (cycle > cycles) then
                counts(cycles + 1) = counts(cycles + 1) + 1
-            else if (cycle < 1 .or. abs(times(j) - cycle*interval) > tolerance*interval*max(cycle, 1)) then
-               call input_error(error, file%path//': row '//to_text(start + j - 2)//' is at time '// &
+            else if (cycle < 1 .or. abs(times(j) &
+                                        - cycle*interval) > tolerance*interval*max(cycle, 1)) then
+               call input_error(error, file%path//': row '//to_text(start + j - 2)// &
+                                ' is at time '// &
                                 to_text(times(j))//', which is not that of a cycle (interval = '// &
-                                to_text(interval)//' in &cycle, the first at '//to_text(interval)//')')
+                                to_text(interval)//' in &cycle, the first at '// &
+                                to_text(interval)//')')
                exit blocks
             else
                counts(cycle) = counts(cycle) + 1
@@ -162,7 +171,8 @@ contains
          file%first_row(cycle + 1) = file%first_row(cycle) + counts(cycle)
       end do
       if (file%first_row(cycles + 1) == 0) then
-         call input_error(error, file%path//': has no observation in the '//to_text(cycles)//' cycles')
+         call input_error(error, file%path//': has no observation in the '//to_text(cycles)// &
+                          ' cycles')
       end if
    end subroutine find_cycles
 
@@ -241,8 +251,10 @@ contains
              > int(rows_ahead, i8)*domain%communicator%ranks) exit
          self%last_kept = self%last_kept + 1
       end do
-      call share(domain, int(self%first_row(self%last_kept + 1) - self%first_row(cycle)), first, last)
-      allocate (rows(column_cycle, last - first + 1), values(last - first + 1), target(last - first + 1))
+      call share(domain, int(self%first_row(self%last_kept + 1) - self%first_row(cycle)), first, &
+                 last)
+      allocate (rows(column_cycle, last - first + 1), values(last - first + 1), &
+                target(last - first + 1))
       first = first + int(self%first_row(cycle))
       last = last + int(self%first_row(cycle))
       do c = 1, size(columns)
@@ -284,10 +296,11 @@ contains
          call input_error(error, place//'position '//to_text(row(column_position))// &
                           ' is not on the circle, 0 … '//to_text(points)//' (exclusive)')
       else if (.not. (row(column_error_sd) > 0 .and. row(column_error_sd) < huge(1.0_wp))) then
-         call input_error(error, place//'error_sd '//to_text(row(column_error_sd))//' must be above 0')
+         call input_error(error, place//'error_sd '//to_text(row(column_error_sd))// &
+                          ' must be above 0')
       else if (.not. any(abs(known_kinds - row(column_kind)) <= 0)) then
-         call input_error(error, place//'kind '//to_text(row(column_kind))//' is not known (known: 1, '// &
-                          'the value of the state at the position)')
+         call input_error(error, place//'kind '//to_text(row(column_kind))// &
+                          ' is not known (known: 1, '//'the value of the state at the position)')
       end if
    end subroutine check_row
 

@@ -1,10 +1,11 @@
 !> The output of a run: one CDF-5 file, written by all ranks through PnetCDF, each its own part.
 !>
-!> All sizes are known at the start, so the file never changes its shape: a run that is killed leaves every
-!> flushed cycle in place, and one that goes on overwrites what came after its checkpoint. Until it is
-!> complete the file is called `<file>.part`.
+!> All sizes are known at the start, so the file never changes its shape: a run that is killed
+!> leaves every flushed cycle in place, and one that goes on overwrites what came after its
+!> checkpoint. Until it is complete the file is called `<file>.part`.
 module da_io_run_file
-   use pnetcdf, only: nf90mpi_create, nf90mpi_open, nf90mpi_close, nf90mpi_enddef, nf90mpi_inq_varid, &
+   use pnetcdf, only: nf90mpi_create, nf90mpi_open, nf90mpi_close, nf90mpi_enddef, &
+      nf90mpi_inq_varid, &
       nf90mpi_put_var_all, nf90mpi_get_var_all, nf90_clobber, nf90_64bit_data, nf90_write
    use mpi_f08, only: MPI_OFFSET_KIND, MPI_INFO_NULL
    use da_base_kinds, only: wp, i8
@@ -15,8 +16,8 @@ module da_io_run_file
    use da_io_field_buffer, only: field_buffer_type, new_field_buffer
    use da_io_feedback_buffer, only: feedback_buffer_type, new_feedback_buffer
    use da_io_netcdf_status, only: expect_written
-   use da_io_run_layout, only: run_file_config, run_description_type, define_layout, write_coordinates, &
-      write_statistics, fields_of, field_names
+   use da_io_run_layout, only: run_file_config, run_description_type, define_layout, &
+      write_coordinates, write_statistics, fields_of, field_names
    use da_observation_type, only: observations_type
    use da_verification_record, only: record_type
    use da_verification_scores, only: scores_kept, score_names
@@ -78,7 +79,8 @@ contains
       call domain%timer%stop()
    end subroutine create
 
-   !> Go on with the file of an interrupted run; the scores of its first `done` cycles are read back.
+   !> Go on with the file of an interrupted run; the scores of its first `done` cycles are read
+   !> back.
    subroutine reopen(self, domain, config, run, done, record, error)
       class(run_file_type), intent(inout) :: self
       type(domain_type), intent(inout) :: domain
@@ -128,7 +130,8 @@ contains
                                run%components, self%field_buffer, error)
       end if
       if (self%config%members_every > 0) then
-         call expect_written(nf90mpi_inq_varid(self%id, 'analysis_members', self%members_variable), &
+         call expect_written(nf90mpi_inq_varid(self%id, 'analysis_members', &
+                                               self%members_variable), &
                              self%config%path, 'has no variable analysis_members', error)
       end if
       if (self%config%feedback) then
@@ -170,7 +173,8 @@ contains
       values = x
       if (size(x, 2) == 1) then
          status = nf90mpi_put_var_all(self%id, self%members_variable, values(:, 1, :), &
-                                      start=[int(domain%first, MPI_OFFSET_KIND), 1_MPI_OFFSET_KIND, place], &
+                                      start=[int(domain%first, MPI_OFFSET_KIND), &
+                                      1_MPI_OFFSET_KIND, place], &
                                       count=[int([domain%n, size(x, 3), 1], MPI_OFFSET_KIND)])
       else
          status = nf90mpi_put_var_all(self%id, self%members_variable, values, &
@@ -237,16 +241,16 @@ contains
       if (allocated(error)) return
       call domain%timer%start(phase_output)
       do score = 1, scores_kept
-         call write_statistics(self%id, self%score_variables(score), record%statistics(score, self%cycles), &
-                               self%config%path, error)
+         call write_statistics(self%id, self%score_variables(score), record%statistics(score, &
+               self%cycles), self%config%path, error)
       end do
       call expect_written(nf90mpi_close(self%id), self%config%path, 'cannot be closed', error)
       self%id = -1
       if (domain%communicator%is_root() .and. .not. allocated(error)) then
          call rename_file(partial_name(self%config%path), self%config%path, renamed)
          if (.not. renamed) then
-            call run_error(error, partial_name(self%config%path)//' is complete, but cannot be renamed to '// &
-                           self%config%path)
+            call run_error(error, partial_name(self%config%path)// &
+                           ' is complete, but cannot be renamed to '//self%config%path)
          end if
       end if
       call domain%communicator%agree(error)

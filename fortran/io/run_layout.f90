@@ -15,7 +15,8 @@ module da_io_run_layout
    private
    public :: run_file_config, run_description_type
    public :: define_layout, write_coordinates, write_statistics, fields_of, field_names
-   public :: field_background_mean, field_background_sd, field_analysis_mean, field_analysis_sd, field_truth
+   public :: field_background_mean, field_background_sd, field_analysis_mean, field_analysis_sd, &
+      field_truth
 
    integer, parameter :: field_background_mean = 1
    integer, parameter :: field_background_sd = 2
@@ -91,21 +92,25 @@ contains
          field_time = dimension('field_time', run%cycles/config%fields_every)
          call coordinate('field_time', [field_time], 'model time of the fields', '1', 'T')
          do f = 1, fields_of(run)
-            call variable(trim(field_names(f)), with_component([x, field_time]), trim(field_meanings(f)))
+            call variable(trim(field_names(f)), with_component([x, field_time]), &
+                          trim(field_meanings(f)))
          end do
       end if
       if (config%members_every > 0) then
          member_time = dimension('member_time', run%cycles/config%members_every)
          member = dimension('member', run%members)
          call coordinate('member_time', [member_time], 'model time of the members', '1', 'T')
-         call variable('analysis_members', with_component([x, member, member_time]), 'analysis ensemble')
+         call variable('analysis_members', with_component([x, member, member_time]), &
+                       'analysis ensemble')
       end if
       if (config%feedback) then
          row = dimension_long('observation', run%observations)
          call variable('obs_time', [row], 'model time of the observation')
          call variable('obs_position', [row], 'grid coordinate of the observation')
-         call variable('obs_kind', [row], 'kind of the observation (1: value of the state)', nf90_int)
-         call variable('obs_row', [row], 'row in the source of the observations, from 0', nf90_int64)
+         call variable('obs_kind', [row], 'kind of the observation (1: value of the state)', &
+                       nf90_int)
+         call variable('obs_row', [row], 'row in the source of the observations, from 0', &
+                       nf90_int64)
          call variable('obs_value', [row], 'observed value')
          call variable('obs_error_sd', [row], 'standard deviation of the observation error')
          call variable('obs_background', [row], 'background ensemble mean at the observation')
@@ -179,8 +184,8 @@ contains
          integer :: id
 
          call expect_written(nf90mpi_inq_varid(file, 'obs_qc', id), config%path, 'obs_qc', error)
-         call expect_written(nf90mpi_put_att(file, id, 'flag_values', int(qc_codes, int8)), config%path, &
-                             'attribute flag_values', error)
+         call expect_written(nf90mpi_put_att(file, id, 'flag_values', int(qc_codes, int8)), &
+                             config%path, 'attribute flag_values', error)
          call put_text(id, 'flag_meanings', qc_meanings)
       end subroutine put_qc_meanings
 
@@ -216,7 +221,8 @@ contains
       fields = merge(most_fields, most_fields - 1, run%has_truth)
    end function fields_of
 
-   !> A score's statistics over time, as attributes; they keep their size, so they can be written again.
+   !> A score's statistics over time, as attributes; they keep their size, so they can be written
+   !> again.
    subroutine write_statistics(file, variable, statistics, path, error)
       integer, intent(in) :: file
       integer, intent(in) :: variable
@@ -226,7 +232,8 @@ contains
 
       call expect_written(nf90mpi_put_att(file, variable, 'time_mean', statistics%mean), path, &
                           'attribute time_mean', error)
-      call expect_written(nf90mpi_put_att(file, variable, 'standard_error', statistics%standard_error), path, &
+      call expect_written(nf90mpi_put_att(file, variable, 'standard_error', &
+                                          statistics%standard_error), path, &
                           'attribute standard_error', error)
       call expect_written(nf90mpi_put_att(file, variable, 'maximum', statistics%maximum), path, &
                           'attribute maximum', error)
@@ -241,7 +248,8 @@ contains
       type(error_type), allocatable, intent(inout) :: error
       integer :: i
 
-      call axis('time', [(i*run%interval, i=1, merge(run%cycles, 0, domain%communicator%is_root()))], 1)
+      call axis('time', [(i*run%interval, i=1, merge(run%cycles, 0, &
+                                                     domain%communicator%is_root()))], 1)
       call axis('x', [(real(i - 1, wp), i=domain%first, domain%last)], domain%first)
       call sampled('field_time', config%fields_every)
       call sampled('member_time', config%members_every)

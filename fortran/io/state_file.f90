@@ -1,7 +1,7 @@
 !> A truth read from a file: `state(time, x)` with its `time(time)`, netCDF-4 or classic.
 module da_io_state_file
-   use netcdf, only: nf90_open, nf90_close, nf90_inq_varid, nf90_inquire_variable, nf90_inquire_dimension, &
-      nf90_get_var, nf90_nowrite, nf90_noerr
+   use netcdf, only: nf90_open, nf90_close, nf90_inq_varid, nf90_inquire_variable, &
+      nf90_inquire_dimension, nf90_get_var, nf90_nowrite, nf90_noerr
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
    use da_base_error, only: error_type, input_error
@@ -41,7 +41,8 @@ contains
       integer :: records
 
       file%path = path
-      call expect_read(nf90_open(path, nf90_nowrite, file%id), path, 'cannot be opened as netCDF', error)
+      call expect_read(nf90_open(path, nf90_nowrite, file%id), path, &
+                       'cannot be opened as netCDF', error)
       if (allocated(error)) return
       call expect_read(nf90_inq_varid(file%id, 'state', file%variable), path, &
                        'has no variable state(time, x)', error)
@@ -50,8 +51,8 @@ contains
                        'state cannot be inquired', error)
       if (allocated(error)) return
       if (rank /= 2) then
-         call input_error(error, path//': state has '//to_text(rank)//' dimensions: 2 are needed, '// &
-                          'state(time, x)')
+         call input_error(error, path//': state has '//to_text(rank)// &
+                          ' dimensions: 2 are needed, '//'state(time, x)')
          return
       end if
       call expect_read(nf90_inquire_variable(file%id, file%variable, dimids=dimensions), path, &
@@ -63,13 +64,14 @@ contains
       if (allocated(error)) return
       if (points /= domain%total) then
          call input_error(error, path//': state has '//to_text(points)//' points, the model '// &
-                          to_text(domain%total)//': set n = '//to_text(points)//' in the model''s group')
+                          to_text(domain%total)//': set n = '//to_text(points)// &
+                          ' in the model''s group')
          return
       end if
       if (records < cycles + 1) then
          call input_error(error, path//': state has '//to_text(records)//' records, '// &
-                          to_text(cycles + 1)//' are needed: set cycles = '//to_text(records - 1)// &
-                          ' or fewer in &cycle')
+                          to_text(cycles + 1)//' are needed: set cycles = '// &
+                          to_text(records - 1)//' or fewer in &cycle')
          return
       end if
       call check_times(file, cycles, interval, error)
@@ -88,14 +90,16 @@ contains
       integer :: variable
       integer :: k
 
-      call expect_read(nf90_inq_varid(file%id, 'time', variable), file%path, 'has no variable time(time)', &
-                       error)
+      call expect_read(nf90_inq_varid(file%id, 'time', variable), file%path, &
+                       'has no variable time(time)', error)
       if (allocated(error)) return
-      call expect_read(nf90_get_var(file%id, variable, times), file%path, 'time cannot be read', error)
+      call expect_read(nf90_get_var(file%id, variable, times), file%path, 'time cannot be read', &
+                       error)
       if (allocated(error)) return
       do k = 0, cycles
          if (abs(times(k) - k*interval) <= tolerance*interval*max(k, 1)) cycle
-         call input_error(error, file%path//': record '//to_text(k)//' is at time '//to_text(times(k))// &
+         call input_error(error, file%path//': record '//to_text(k)//' is at time '// &
+                          to_text(times(k))// &
                           ', cycle '//to_text(k)//' at '//to_text(k*interval)// &
                           ': does interval in &cycle agree with the file?')
          return
@@ -114,13 +118,14 @@ contains
       integer :: dimensions(2)
 
       if (cycle < self%first_kept .or. cycle >= self%first_kept + size(self%kept, 2)) then
-         call expect_read(nf90_inquire_variable(self%id, self%variable, dimids=dimensions), self%path, &
-                          'state cannot be inquired', error)
+         call expect_read(nf90_inquire_variable(self%id, self%variable, dimids=dimensions), &
+                          self%path, 'state cannot be inquired', error)
          call expect_read(nf90_inquire_dimension(self%id, dimensions(2), len=total), self%path, &
                           'dimension time cannot be inquired', error)
          records = min(size(self%kept, 2), total - cycle)
          call expect_read(nf90_get_var(self%id, self%variable, self%kept(:, :records), &
-                                       start=[domain%first, cycle + 1], count=[domain%n, records]), &
+                                       start=[domain%first, cycle + 1], count=[domain%n, &
+                                       records]), &
                           self%path, 'state cannot be read at record '//to_text(cycle), error)
          if (allocated(error)) return
          self%first_kept = cycle

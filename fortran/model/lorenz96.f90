@@ -33,10 +33,12 @@ contains
       type(error_type), allocatable, intent(out) :: error
       integer, parameter :: fewest_points = 4
 
-      call namelists%open_group('lorenz96', 'Lorenz-96 (Lorenz & Emanuel 1998), used by model = ''lorenz96''')
+      call namelists%open_group('lorenz96', &
+                                'Lorenz-96 (Lorenz & Emanuel 1998), used by model = ''lorenz96''')
       call namelists%get('n', config%n, 'number of grid points N_x', minimum=fewest_points)
       call namelists%get('forcing', config%forcing, 'forcing F')
-      call namelists%get('dt', config%dt, 'time step of the Runge-Kutta scheme of order 4', above=0.0_wp)
+      call namelists%get('dt', config%dt, 'time step of the Runge-Kutta scheme of order 4', &
+                         above=0.0_wp)
       call namelists%close_group(error)
    end subroutine read_lorenz96
 

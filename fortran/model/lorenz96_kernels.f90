@@ -1,10 +1,12 @@
-!> Lorenz-96 on a halo-padded slab: one step of fourth-order Runge-Kutta, its tangent linear and adjoint.
+!> Lorenz-96 on a halo-padded slab: one step of fourth-order Runge-Kutta, its tangent linear and
+!> adjoint.
 !>
 !> dx_i/dt = (x_{i+1} - x_{i-2}) x_{i-1} - x_i + F   (Lorenz & Emanuel 1998, eq. 1)
 !>
-!> A step reaches `reach_left` points to the left and `reach_right` to the right. Every stage is computed
-!> on the points that later stages need, so a point's value is the same arithmetic on any layout of slabs.
-!> The adjoint is in gather form for the same reason: it needs the sensitivity with the transposed halo.
+!> A step reaches `reach_left` points to the left and `reach_right` to the right. Every stage is
+!> computed on the points that later stages need, so a point's value is the same arithmetic on any
+!> layout of slabs. The adjoint is in gather form for the same reason: it needs the sensitivity with
+!> the transposed halo.
 module da_model_lorenz96_kernels
    use da_base_kinds, only: wp
    implicit none
@@ -46,12 +48,13 @@ contains
       integer :: start
 
       do start = 1, n, tile
-         call step_tl_tile(min(tile, n - start + 1), forcing, dt, xh(start:), dxh(start:), dy(start:))
+         call step_tl_tile(min(tile, n - start + 1), forcing, dt, xh(start:), dxh(start:), &
+                           dy(start:))
       end do
    end subroutine lorenz96_step_tl
 
-   !> dx = M'(x)^T dy on n points; xh(12 + i) = x_i (halo 12 on both sides), dyh(reach_right + i) = dy_i
-   !> (halo reach_right to the left and reach_left to the right).
+   !> dx = M'(x)^T dy on n points; xh(12 + i) = x_i (halo 12 on both sides), dyh(reach_right + i) =
+   !> dy_i (halo reach_right to the left and reach_left to the right).
    pure subroutine lorenz96_step_ad(n, forcing, dt, xh, dyh, dx)
       integer, intent(in) :: n
       real(wp), intent(in) :: forcing
@@ -62,7 +65,8 @@ contains
       integer :: start
 
       do start = 1, n, tile
-         call step_ad_tile(min(tile, n - start + 1), forcing, dt, xh(start:), dyh(start:), dx(start:))
+         call step_ad_tile(min(tile, n - start + 1), forcing, dt, xh(start:), dyh(start:), &
+                           dx(start:))
       end do
    end subroutine lorenz96_step_ad
 
@@ -115,14 +119,16 @@ contains
          dstage(i) = dx(i) + 0.5_wp*dt*dk1(i)
       end do
       do i = -3, n + 2
-         dk2(i) = (dstage(i + 1) - dstage(i - 2))*x2(i - 1) + (x2(i + 1) - x2(i - 2))*dstage(i - 1) &
+         dk2(i) = (dstage(i + 1) - dstage(i - 2))*x2(i - 1) &
+                  + (x2(i + 1) - x2(i - 2))*dstage(i - 1) &
                   - dstage(i)
       end do
       do i = -3, n + 2
          dstage(i) = dx(i) + 0.5_wp*dt*dk2(i)
       end do
       do i = -1, n + 1
-         dk3(i) = (dstage(i + 1) - dstage(i - 2))*x3(i - 1) + (x3(i + 1) - x3(i - 2))*dstage(i - 1) &
+         dk3(i) = (dstage(i + 1) - dstage(i - 2))*x3(i - 1) &
+                  + (x3(i + 1) - x3(i - 2))*dstage(i - 1) &
                   - dstage(i)
       end do
       do i = -1, n + 1

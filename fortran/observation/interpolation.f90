@@ -1,6 +1,8 @@
-!> The observation operator of point values: linear interpolation between the two neighbouring points.
+!> The observation operator of point values: linear interpolation between the two neighbouring
+!> points.
 !>
-!> y_j = (1 - w_j) x_i + w_j x_{i+1}, w_j the fraction of the position of observation j beyond point i.
+!> y_j = (1 - w_j) x_i + w_j x_{i+1}, w_j the fraction of the position of observation j beyond point
+!> i.
 module da_observation_interpolation
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
@@ -76,8 +78,8 @@ contains
       call self%forward(domain, dx, dy)
    end subroutine tl
 
-   !> A point's two sums, over the observations right and left of it, are formed apart and then added,
-   !> wherever the slab ends: the same bits on any layout.
+   !> A point's two sums, over the observations right and left of it, are formed apart and then
+   !> added, wherever the slab ends: the same bits on any layout.
    subroutine ad(self, domain, x, dy, dx)
       class(interpolation_type), intent(in) :: self
       type(domain_type), intent(inout) :: domain

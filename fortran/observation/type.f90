@@ -15,8 +15,8 @@ module da_observation_type
    integer, parameter :: qc_missing = 6
    integer, parameter :: qc_outlier = 7
 
-   integer, parameter :: qc_codes(5) = [qc_assimilated, qc_evaluated, qc_operator_failed, qc_missing, &
-                                        qc_outlier]
+   integer, parameter :: qc_codes(5) = [qc_assimilated, qc_evaluated, qc_operator_failed, &
+      qc_missing, qc_outlier]
    character(len=*), parameter :: qc_meanings = &
       'assimilated evaluated_only operator_failed missing_value gross_error'
 

@@ -1,4 +1,5 @@
-!> What every operator must satisfy: numbers that tell whether its tangent linear and adjoint are right.
+!> What every operator must satisfy: numbers that tell whether its tangent linear and adjoint are
+!> right.
 module da_operator_checks
    use da_base_kinds, only: wp, i8
    use da_base_domain, only: domain_type
@@ -11,8 +12,9 @@ module da_operator_checks
 
 contains
 
-   !> ‖M(x + α δ) - M(x) - α M'(x) δ‖ / (α ‖M'(x) δ‖) for each α: falls in proportion to α where the tangent
-   !> linear is right, until rounding; zero throughout for a linear operator, up to rounding.
+   !> ‖M(x + α δ) - M(x) - α M'(x) δ‖ / (α ‖M'(x) δ‖) for each α: falls in proportion to α where the
+   !> tangent linear is right, until rounding; zero throughout for a linear operator, up to
+   !> rounding.
    subroutine taylor_remainders(operator, domain, x, perturbation, alphas, remainders)
       class(operator_type), intent(in) :: operator
       type(domain_type), intent(inout) :: domain

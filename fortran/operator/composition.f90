@@ -1,4 +1,5 @@
-!> One operator after another: y = B(A(x)), with the tangent linear and adjoint that follow from theirs.
+!> One operator after another: y = B(A(x)), with the tangent linear and adjoint that follow from
+!> theirs.
 module da_operator_composition
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type

@@ -1,5 +1,6 @@
-!> Operators whose output at a point depends on a bounded neighbourhood: they state their reach and supply
-!> kernels on halo-padded slabs; filling the halos and walking over tiles and members is done here.
+!> Operators whose output at a point depends on a bounded neighbourhood: they state their reach and
+!> supply kernels on halo-padded slabs; filling the halos and walking over tiles and members is done
+!> here.
 module da_operator_stencil
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
@@ -45,8 +46,8 @@ module da_operator_stencil
          real(wp), intent(out) :: dy(n, self%components_out)
       end subroutine slab_tl
 
-      !> dx = M'(x)^T dy on n points, gathered: xh(sum(reach) + i, :) is point i, padded by sum(reach) on
-      !> both sides; dyh(reach(2) + i, :) is point i, padded by the transposed reach.
+      !> dx = M'(x)^T dy on n points, gathered: xh(sum(reach) + i, :) is point i, padded by
+      !> sum(reach) on both sides; dyh(reach(2) + i, :) is point i, padded by the transposed reach.
       subroutine slab_ad(self, n, xh, dyh, dx)
          import :: stencil_type, wp
          class(stencil_type), intent(in) :: self
@@ -150,11 +151,13 @@ contains
 
          inside = min(length, size(slab) - start + 1)
          values(:inside) = slab(start:start + inside - 1)
-         values(inside + 1:length) = beyond(start + inside - size(slab):start + length - 1 - size(slab))
+         values(inside + 1:length) = beyond(start + inside - size(slab):start + length - 1 &
+                                            - size(slab))
       end subroutine fill
    end subroutine advance_member
 
-   !> The kernel on a tile; only the last tile is shorter than its work space, and is copied if it matters.
+   !> The kernel on a tile; only the last tile is shorter than its work space, and is copied if it
+   !> matters.
    subroutine apply(self, width, points, components, xh, y)
       class(stencil_type), intent(in) :: self
       integer, intent(in) :: width

@@ -1,8 +1,8 @@
 !> The one abstraction: a differentiable map from fields on the slabs of a domain.
 !>
-!> Models, networks, observation operators and square roots of covariances are all operators. Calls are
-!> collective: every rank passes its part and gets its part. No linearisation is stored: `tl` and `ad`
-!> take the point, and `self` does not change.
+!> Models, networks, observation operators and square roots of covariances are all operators. Calls
+!> are collective: every rank passes its part and gets its part. No linearisation is stored: `tl`
+!> and `ad` take the point, and `self` does not change.
 module da_operator_type
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
@@ -10,7 +10,8 @@ module da_operator_type
    private
    public :: operator_type
 
-   !> Input x(n, components_in, batch), output y(rows, components_out, batch), n and rows those of this rank.
+   !> Input x(n, components_in, batch), output y(rows, components_out, batch), n and rows those of
+   !> this rank.
    type, abstract :: operator_type
       integer :: components_in = 1
       integer :: components_out = 1

@@ -46,11 +46,11 @@ contains
       stats = statistics_of(self%series(min(self%burn_in, done) + 1:done, score))
    end function statistics
 
-   !> Mean, its standard error, and the largest absolute value of a series; NaN for an empty one and for one
-   !> that holds a NaN.
+   !> Mean, its standard error (NaN for a single value), and the largest absolute value of a series;
+   !> NaN for an empty one and for one that holds a NaN.
    !>
-   !> The variance of the mean sums the autocovariances by pairs while these are positive (Geyer 1992,
-   !> Practical Markov chain Monte Carlo: the initial positive sequence).
+   !> The variance of the mean sums the autocovariances by pairs while these are positive (Geyer
+   !> 1992, Practical Markov chain Monte Carlo: the initial positive sequence).
    pure function statistics_of(series) result(stats)
       real(wp), intent(in) :: series(:)
       type(statistics_type) :: stats
@@ -66,6 +66,7 @@ contains
       if (any(ieee_is_nan(series))) return
       stats%mean = sum(series)/size(series)
       stats%maximum = maxval(abs(series))
+      if (size(series) == 1) return
       anomalies = series - stats%mean
       variance = -autocovariance(anomalies, 0)
       lag = 0
@@ -83,6 +84,7 @@ contains
       integer, intent(in) :: lag
       real(wp) :: covariance
 
-      covariance = dot_product(anomalies(:size(anomalies) - lag), anomalies(lag + 1:))/size(anomalies)
+      covariance = dot_product(anomalies(:size(anomalies) - lag), &
+                               anomalies(lag + 1:))/size(anomalies)
    end function autocovariance
 end module da_verification_record

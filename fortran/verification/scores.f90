@@ -9,7 +9,8 @@ module da_verification_scores
    private
    public :: state_scores, observation_scores, score_names, score_meanings, scores_kept
    public :: background_rmse, analysis_rmse, background_spread, analysis_spread
-   public :: background_bias, analysis_bias, innovation_chi2, observations_used, observations_rejected
+   public :: background_bias, analysis_bias, innovation_chi2, observations_used, &
+      observations_rejected
 
    integer, parameter :: background_rmse = 1
    integer, parameter :: analysis_rmse = 2
@@ -23,7 +24,8 @@ module da_verification_scores
    integer, parameter :: scores_kept = 9
 
    character(len=21), parameter :: score_names(scores_kept) = [character(len=21) :: &
-      'background_rmse', 'analysis_rmse', 'background_spread', 'analysis_spread', 'background_bias', &
+      'background_rmse', 'analysis_rmse', 'background_spread', 'analysis_spread', &
+      'background_bias', &
       'analysis_bias', 'innovation_chi2', 'observations_used', 'observations_rejected']
    character(len=80), parameter :: score_meanings(scores_kept) = [character(len=80) :: &
       'root mean square over space of background mean minus truth', &
@@ -38,8 +40,8 @@ module da_verification_scores
 
 contains
 
-   !> RMSE, spread and bias of ensemble means and standard deviations against the truth, for each pair of
-   !> columns; RMSE and bias are NaN where there is no truth.
+   !> RMSE, spread and bias of ensemble means and standard deviations against the truth, for each
+   !> pair of columns; RMSE and bias are NaN where there is no truth.
    subroutine state_scores(domain, truth, means, sds, rmse, spread, bias)
       type(domain_type), intent(in) :: domain
       real(wp), intent(in), optional :: truth(:)

@@ -1,5 +1,5 @@
-!> Slabs and halos: every point has one owner, halos of any width hold the right points, and folding a halo is
-!> the adjoint of fetching it.
+!> Slabs and halos: every point has one owner, halos of any width hold the right points, and folding
+!> a halo is the adjoint of fetching it.
 module test_domain
    use da_base_communicator, only: alone
    use da_base_domain, only: domain_type, new_domain
@@ -17,7 +17,8 @@ contains
    subroutine test_domain_suite(tests)
       type(testing_type), intent(inout) :: tests
       integer, parameter :: sizes(4) = [13, 14, 40, 101]
-      integer, parameter :: widths(2, 7) = reshape([0, 0, 1, 0, 0, 1, 2, 1, 8, 4, 20, 33, 45, 3], [2, 7])
+      integer, parameter :: widths(2, 7) = reshape([0, 0, 1, 0, 0, 1, 2, 1, 8, 4, 20, 33, 45, 3], &
+                                                   [2, 7])
       type(domain_type) :: domain
       type(error_type), allocatable :: error
       integer :: s
@@ -50,7 +51,8 @@ contains
          end associate
       end do
       call tests%check(right, 'every point has the owner whose slab it lies in')
-      call tests%check(abs(domain%n - domain%total/domain%communicator%ranks) <= 1, 'slabs are even')
+      call tests%check(abs(domain%n - domain%total/domain%communicator%ranks) <= 1, &
+                       'slabs are even')
    end subroutine check_owners
 
    !> The value that a test field has at a point, counted on round the circle.
@@ -85,7 +87,8 @@ contains
       do c = 1, columns
          same = same .and. all(abs(left(:, c) - value(domain, [(domain%first - width(1) + i, &
                                                                 i=0, width(1) - 1)], c)) <= 0)
-         same = same .and. all(abs(right(:, c) - value(domain, [(domain%last + i, i=1, width(2))], c)) <= 0)
+         same = same .and. all(abs(right(:, c) - value(domain, [(domain%last + i, i=1, &
+                                                                 width(2))], c)) <= 0)
       end do
       call tests%check(same, 'halos hold the points left and right of the slab')
    end subroutine check_halo

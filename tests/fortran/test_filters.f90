@@ -12,8 +12,8 @@ module test_filters
    use da_base_error, only: error_type
    use da_base_kinds, only: wp, i8
    use da_base_random, only: random_key_type
-   use da_ensemble_inflation, only: inflation_config, no_inflation, add_noise, background_memory_type, &
-      remember_background, relax
+   use da_ensemble_inflation, only: inflation_config, no_inflation, add_noise, &
+      background_memory_type, remember_background, relax
    use da_ensemble_localisation, only: localisation_config
    use da_ensemble_type, only: ensemble_type
    use da_observation_type, only: observations_type, qc_missing
@@ -39,7 +39,8 @@ contains
       localisation%taper = 'boxcar'
       localisation%radius = 2*points
       call check_kalman(tests, domain, new_etkf(etkf_config(rotation=.false.)), 'etkf', .true.)
-      call check_kalman(tests, domain, new_etkf(etkf_config(rotation=.true.)), 'etkf with rotation', .true.)
+      call check_kalman(tests, domain, new_etkf(etkf_config(rotation=.true.)), &
+                        'etkf with rotation', .true.)
       call check_kalman(tests, domain, new_letkf(letkf_config(rotation=.false.), localisation), &
                         'letkf without localisation', .true.)
       call check_kalman(tests, domain, new_denkf(), 'denkf', .false.)
@@ -85,7 +86,8 @@ contains
          call domain%communicator%exact_sums(x(:, i))
       end do
       mean = sum(x, dim=2)/members
-      call tests%check_small(maxval(abs(mean - expected_mean)), 1.0e-10_wp, name//': mean of the Kalman filter')
+      call tests%check_small(maxval(abs(mean - expected_mean)), 1.0e-10_wp, name// &
+                             ': mean of the Kalman filter')
       do i = 1, members
          x(:, i) = x(:, i) - mean
       end do
@@ -94,10 +96,12 @@ contains
          call tests%check_small(maxval(abs(covariance - expected_covariance)), 1.0e-10_wp, &
                                 name//': covariance of the Kalman filter')
       end if
-      call tests%check(observations%n == 0 .or. all(observations%background_sd >= 0), name//': feedback is set')
+      call tests%check(observations%n == 0 .or. all(observations%background_sd >= 0), name// &
+                       ': feedback is set')
    end subroutine check_kalman
 
-   !> Full relaxation gives the background's anomalies back; in between the spread follows the formulas.
+   !> Full relaxation gives the background's anomalies back; in between the spread follows the
+   !> formulas.
    subroutine check_relaxation(tests, domain)
       type(testing_type), intent(inout) :: tests
       type(domain_type), intent(inout) :: domain
@@ -128,23 +132,24 @@ contains
       call relax(config, memory, relaxed, average)
       call background%mean(average)
       call tests%check_small(maxval(abs((relaxed%x - spread(mean, 3, members)) &
-                                        - (background%x - spread(average, 3, members)))), 1.0e-14_wp, &
-                             'rtpp = 1 gives the background anomalies back')
+                                        - (background%x - spread(average, 3, members)))), &
+                                        1.0e-14_wp, 'rtpp = 1 gives the background anomalies back')
       config = inflation_config(posterior=1.0_wp, rtps=0.3_wp)
       relaxed = analysis
       call remember_background(config, background, average, memory)
       call relax(config, memory, relaxed, average)
       call relaxed%mean(average)
       call relaxed%spread(average, relaxed_sd)
-      call tests%check_small(maxval(abs(relaxed_sd - (0.7_wp*analysis_sd + 0.3_wp*sd))), 1.0e-14_wp, &
-                             'rtps relaxes the spread')
+      call tests%check_small(maxval(abs(relaxed_sd - (0.7_wp*analysis_sd + 0.3_wp*sd))), &
+                             1.0e-14_wp, 'rtps relaxes the spread')
       call tests%check_small(maxval(abs(average - mean)), 1.0e-14_wp, 'relaxation keeps the mean')
 
       relaxed = background
       call add_noise(domain, random_key_type(seed=9), 2.0_wp, relaxed)
       call background%mean(mean)
       call relaxed%mean(average)
-      call tests%check_small(maxval(abs(average - mean)), 1.0e-14_wp, 'additive inflation keeps the mean')
+      call tests%check_small(maxval(abs(average - mean)), 1.0e-14_wp, &
+                             'additive inflation keeps the mean')
       call tests%check(any(abs(relaxed%x - background%x) > 1), 'additive inflation adds')
    end subroutine check_relaxation
 
@@ -173,8 +178,8 @@ contains
             best = q
          end if
       end do
-      call tests%check_small(abs(finite_size_inflation(eigenvalues, along, 1.0_wp) - best), 1.0e-3_wp, &
-                             'enkf_n: the inflation is where the dual cost is least')
+      call tests%check_small(abs(finite_size_inflation(eigenvalues, along, 1.0_wp) - best), &
+                             1.0e-3_wp, 'enkf_n: the inflation is where the dual cost is least')
    end subroutine check_finite_size
 
    !> Values and errors that are the same on any layout; one value is missing.
@@ -195,7 +200,8 @@ contains
       end do
    end subroutine make_observations
 
-   !> x_a = x_b + K (y - H x_b), P_a = (I - K H) P, K = P Hᵀ (H P Hᵀ + R)⁻¹, one observation after another.
+   !> x_a = x_b + K (y - H x_b), P_a = (I - K H) P, K = P Hᵀ (H P Hᵀ + R)⁻¹, one observation after
+   !> another.
    subroutine kalman(whole, x, mean, covariance)
       type(domain_type), intent(in) :: whole
       real(wp), intent(in) :: x(points, members)

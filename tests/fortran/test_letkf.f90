@@ -95,7 +95,8 @@ contains
       call tests%check(.not. allocated(error), 'letkf runs')
       call plain_letkf(localisation, points, members, before(:, 1, :), expected)
       difference = maxval(abs(ensemble%x(:, 1, :) - expected(domain%first:domain%last, :)))
-      call tests%check_small(difference, 1.0e-10_wp*spread, 'the fast letkf agrees with the plain one')
+      call tests%check_small(difference, 1.0e-10_wp*spread, &
+                             'the fast letkf agrees with the plain one')
    end subroutine check_against_plain
 
    subroutine make_observations(domain, observations)
@@ -157,7 +158,8 @@ contains
          call eigen%power(-1.0_wp, inverse)
          average = sum(x(i, :))/members
          row = x(i, :) - average
-         analysis(i, :) = average + dot_product(row, matmul(inverse, projected))/sqrt(members - 1.0_wp) &
+         analysis(i, :) = average + dot_product(row, matmul(inverse, projected))/sqrt(members &
+                                                                                      - 1.0_wp) &
                           + matmul(matmul(row, root), rotation)
       end do
    end subroutine plain_letkf

@@ -35,12 +35,15 @@ contains
          call tests%check(.not. allocated(error), 'a positive matrix is decomposed')
          call eigen%power(-0.5_wp, root)
          call eigen%power(-1.0_wp, inverse)
-         call tests%check_small(maxval(abs(matmul(root, root) - inverse)), 1.0e-13_wp*m, 'root² = inverse')
-         call tests%check_small(maxval(abs(matmul(s, inverse) - identity(m))), 1.0e-11_wp, 'S S⁻¹ = I')
+         call tests%check_small(maxval(abs(matmul(root, root) - inverse)), 1.0e-13_wp*m, &
+                                'root² = inverse')
+         call tests%check_small(maxval(abs(matmul(s, inverse) - identity(m))), 1.0e-11_wp, &
+                                'S S⁻¹ = I')
          call random_rotation(random_key_type(seed=m), u)
          call tests%check_small(maxval(abs(matmul(u, transpose(u)) - identity(m))), 1.0e-13_wp, &
                                 'a rotation is orthogonal')
-         call tests%check_small(maxval(abs(sum(u, dim=2) - 1)), 1.0e-13_wp, 'a rotation keeps the mean')
+         call tests%check_small(maxval(abs(sum(u, dim=2) - 1)), 1.0e-13_wp, &
+                                'a rotation keeps the mean')
          deallocate (y, s, root, inverse, u)
       end do
       allocate (s(2, 2), source=0.0_wp)
@@ -51,7 +54,8 @@ contains
       call check_haar(tests)
    end subroutine test_linear_algebra_suite
 
-   !> Averaged over many rotations, every direction orthogonal to 1 is turned into every other alike.
+   !> Averaged over many rotations, every direction orthogonal to 1 is turned into every other
+   !> alike.
    subroutine check_haar(tests)
       type(testing_type), intent(inout) :: tests
       integer, parameter :: m = 5
@@ -66,7 +70,8 @@ contains
          mean = mean + u/samples
          square = square + (u - 1.0_wp/m)**2/samples
       end do
-      call tests%check_small(maxval(abs(mean - 1.0_wp/m)), 5/sqrt(real(samples, wp)), 'rotations have no bias')
+      call tests%check_small(maxval(abs(mean - 1.0_wp/m)), 5/sqrt(real(samples, wp)), &
+                             'rotations have no bias')
       call tests%check_small(maxval(abs(square - (m - 1.0_wp)/m**2)), 5/sqrt(real(samples, wp)), &
                              'rotations prefer no direction')
    end subroutine check_haar

@@ -82,12 +82,14 @@ contains
       logical :: yes
 
       call read_a('! comment &b /'//newline//'&A'//newline//' N = 4, x=2.5d-1 ! why'//newline// &
-                  ' yes=T name="other", list = 1 2*3.5, -4'//achar(13)//newline//'&end', effective, n, x, &
-                  yes, name, list, error)
+                  ' yes=T name="other", list = 1 2*3.5, -4'//achar(13)//newline//'&end', &
+                  effective, n, x, yes, name, list, error)
       call tests%check(.not. allocated(error), 'a right namelist is read')
-      call tests%check(n == 4 .and. abs(x - 0.25_wp) <= 0 .and. yes .and. name == 'other', 'scalars are read')
+      call tests%check(n == 4 .and. abs(x - 0.25_wp) <= 0 .and. yes .and. name == 'other', &
+                       'scalars are read')
       call tests%check(size(list) == 4, 'lists and repeats are read')
-      call tests%check(all(abs(list - [1.0_wp, 3.5_wp, 3.5_wp, -4.0_wp]) <= 0), 'list values are read')
+      call tests%check(all(abs(list - [1.0_wp, 3.5_wp, 3.5_wp, -4.0_wp]) <= 0), &
+                       'list values are read')
       call read_a('', effective, n, x, yes, name, list, error)
       call tests%check(.not. allocated(error) .and. n == 3, 'what is not given keeps its default')
    end subroutine check_values
@@ -106,19 +108,22 @@ contains
       character(len=:), allocatable :: text
       real(wp) :: back
       logical :: yes
-      real(wp), parameter :: values(8) = [0.1_wp, 1.0_wp/3, 1.0e-300_wp, 6.02e23_wp, 1.0_wp, 123456.789_wp, &
-                                          0.05_wp, 4503599627370497.5_wp]
+      real(wp), parameter :: values(8) = [0.1_wp, 1.0_wp/3, 1.0e-300_wp, 6.02e23_wp, 1.0_wp, &
+         123456.789_wp, 0.05_wp, 4503599627370497.5_wp]
 
-      call read_a('&a x = 0.30000000000000004 list = 1e-7, 3 /', effective, n, x, yes, name, list, error)
+      call read_a('&a x = 0.30000000000000004 list = 1e-7, 3 /', effective, n, x, yes, name, &
+                  list, error)
       call read_a(effective, again, n, x, yes, name, list, error)
       call tests%check(.not. allocated(error), 'the effective namelist can be read')
       call tests%check(again == effective, 'the effective namelist reads back to itself')
       do k = 1, size(values)
          text = to_text(values(k))
          read (text, *) back
-         call tests%check(abs(back - values(k)) <= 0, 'numbers as text keep their bits: '//to_text(values(k)))
+         call tests%check(abs(back - values(k)) <= 0, 'numbers as text keep their bits: '// &
+                          to_text(values(k)))
       end do
-      call tests%check(to_text(0.05_wp) == '0.05' .and. to_text(8.0_wp) == '8.0', 'short numbers stay short')
+      call tests%check(to_text(0.05_wp) == '0.05' .and. to_text(8.0_wp) == '8.0', &
+                       'short numbers stay short')
    end subroutine check_effective
 
    subroutine refused(tests, text, expected)
@@ -136,8 +141,8 @@ contains
       call read_a(text, effective, n, x, yes, name, list, error)
       call tests%check(allocated(error), 'refused: '//text)
       if (.not. allocated(error)) return
-      call tests%check(index(error%message, expected) > 0, "'"//expected//"' is said of "//text//', not '// &
-                       error%message)
+      call tests%check(index(error%message, expected) > 0, "'"//expected//"' is said of "//text// &
+                       ', not '//error%message)
       call tests%check(error%status == status_bad_input, 'a mistake in a namelist is bad input')
       call tests%check(index(error%message, 'file.nml') == 1, 'the message names the file')
    end subroutine refused

@@ -68,18 +68,19 @@ contains
 
       observations = new_observations(5, 0.0_wp)
       observations%value = [0.0_wp, 5.0_wp, 4.9_wp, 99.0_wp, 0.0_wp]
-      observations%background = [0.0_wp, 0.0_wp, 0.0_wp, 0.0_wp, ieee_value(1.0_wp, ieee_positive_inf)]
+      observations%background = [0.0_wp, 0.0_wp, 0.0_wp, 0.0_wp, ieee_value(1.0_wp, &
+                                                                            ieee_positive_inf)]
       observations%background_sd = 0.75_wp
       observations%error_sd = 1
       observations%qc(4) = qc_missing
       call check_gross_errors(0.0_wp, observations)
-      call tests%check(all(observations%qc == [qc_assimilated, qc_assimilated, qc_assimilated, qc_missing, &
-                                               qc_operator_failed]), 'a limit of zero rejects no outlier')
+      call tests%check(all(observations%qc == [qc_assimilated, qc_assimilated, qc_assimilated, &
+                           qc_missing, qc_operator_failed]), 'a limit of zero rejects no outlier')
       observations%qc(5) = qc_assimilated
       call check_gross_errors(3.95_wp, observations)
-      call tests%check(all(observations%qc == [qc_assimilated, qc_outlier, qc_assimilated, qc_missing, &
-                                               qc_operator_failed]), &
-                       'outliers beyond the limit are rejected, others and missing values stay as they are')
+      call tests%check(all(observations%qc == [qc_assimilated, qc_outlier, qc_assimilated, &
+                           qc_missing, qc_operator_failed]), &
+                       'outliers are rejected, others and missing values stay as they are')
    end subroutine check_quality_control
 
    subroutine check_taper(tests)
@@ -89,7 +90,8 @@ contains
       real(wp), parameter :: step = 1.0e-6_wp
 
       call tests%check_small(abs(gaspari_cohn(0.0_wp) - 1), 0.0_wp, 'Gaspari-Cohn is 1 at 0')
-      call tests%check_small(abs(gaspari_cohn(1.0_wp) - 5.0_wp/24), 1.0e-15_wp, 'Gaspari-Cohn is 5/24 at 1')
+      call tests%check_small(abs(gaspari_cohn(1.0_wp) - 5.0_wp/24), 1.0e-15_wp, &
+                             'Gaspari-Cohn is 5/24 at 1')
       call tests%check_small(abs(gaspari_cohn(1 + step) - gaspari_cohn(1 - step)), 3*step, &
                              'Gaspari-Cohn is continuous at 1')
       call tests%check_small(gaspari_cohn(2 - step), step, 'Gaspari-Cohn goes to 0 at 2')
@@ -131,7 +133,8 @@ contains
       allocate (anomalies(observations%n, 2))
       anomalies(:, 1) = observations%position
       anomalies(:, 2) = 7
-      call gather_local_observations(domain, config, observations, anomalies, observations%position, local)
+      call gather_local_observations(domain, config, observations, anomalies, &
+                                     observations%position, local)
       right = .true.
       do i = 1, domain%n
          call local%range_of(i, first, last)

@@ -74,7 +74,8 @@ contains
       call observations%count_ranks(domain)
    end function observations_on
 
-   !> `operator` on the domain of all ranks, and the same one on a domain that is whole on this rank.
+   !> `operator` on the domain of all ranks, and the same one on a domain that is whole on this
+   !> rank.
    subroutine check_operator(tests, name, operator, operator_whole, domain, whole)
       type(testing_type), intent(inout) :: tests
       character(len=*), intent(in) :: name
@@ -91,7 +92,8 @@ contains
       integer(i8) :: before
 
       before = domain%communicator%count_before(int(operator%rows(domain), i8))
-      allocate (x(domain%n, operator%components_in, batch), x_whole(whole%n, operator%components_in, batch))
+      allocate (x(domain%n, operator%components_in, batch), x_whole(whole%n, &
+                                                                    operator%components_in, batch))
       allocate (dx, mold=x)
       allocate (dx_whole, mold=x_whole)
       allocate (dy(operator%rows(domain), operator%components_out, batch))

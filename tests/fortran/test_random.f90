@@ -1,4 +1,5 @@
-!> Random numbers: the published known answers of the generator, moments, and independence of who draws.
+!> Random numbers: the published known answers of the generator, moments, and independence of who
+!> draws.
 module test_random
    use da_base_kinds, only: wp, i8
    use da_base_random, only: random_key_type, threefry, normals, normals_of, uniforms
@@ -39,14 +40,18 @@ contains
       call tests%check_small(abs(dot_product(z(2:), z(:n - 1)))/n, 4/sqrt(real(n, wp)), &
                              'neighbouring normals are uncorrelated')
       call normals(key, 5_i8, part)
-      call tests%check(all(abs(part - z(6:12)) <= 0), 'a number depends on its index alone (odd start)')
+      call tests%check(all(abs(part - z(6:12)) <= 0), &
+                       'a number depends on its index alone (odd start)')
       call normals(key, 6_i8, part)
-      call tests%check(all(abs(part - z(7:13)) <= 0), 'a number depends on its index alone (even start)')
+      call tests%check(all(abs(part - z(7:13)) <= 0), &
+                       'a number depends on its index alone (even start)')
       call normals_of(key, [(int(mod(3*i, 11), i8), i=1, 7)], part)
-      call tests%check(all(abs(part - z([(mod(3*i, 11) + 1, i=1, 7)])) <= 0), 'normals of any indices')
+      call tests%check(all(abs(part - z([(mod(3*i, 11) + 1, i=1, 7)])) <= 0), &
+                       'normals of any indices')
       call uniforms(key, 0_i8, u)
       call tests%check(all(u > 0 .and. u < 1), 'uniforms lie between zero and one')
-      call tests%check_small(abs(sum(u)/n - 0.5_wp), 4/sqrt(12.0_wp*n), 'uniforms have mean one half')
+      call tests%check_small(abs(sum(u)/n - 0.5_wp), 4/sqrt(12.0_wp*n), &
+                             'uniforms have mean one half')
 
       call differs(random_key_type(seed=8, stream=3, cycle=11, member=2), 'seed')
       call differs(random_key_type(seed=7, stream=4, cycle=11, member=2), 'stream')

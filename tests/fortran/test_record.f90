@@ -35,11 +35,16 @@ contains
       call tests%check_small(abs(stats%standard_error/expected - 1), 0.15_wp, &
                              'standard error of an autoregressive series')
       stats = statistics_of([(2.0_wp, k=1, 10)])
-      call tests%check_small(abs(stats%mean - 2) + stats%standard_error, 0.0_wp, 'a constant has no error')
+      call tests%check_small(abs(stats%mean - 2) + stats%standard_error, 0.0_wp, &
+                             'a constant has no error')
+      stats = statistics_of(z(:1))
+      call tests%check(ieee_is_nan(stats%standard_error) .and. abs(stats%mean - z(1)) <= 0, &
+                       'one cycle has a mean without an error')
       stats = statistics_of(z(:0))
       call tests%check(ieee_is_nan(stats%mean), 'no cycle, no mean')
       z(5) = ieee_value(z(5), ieee_quiet_nan)
       stats = statistics_of(z)
-      call tests%check(ieee_is_nan(stats%mean) .and. ieee_is_nan(stats%maximum), 'a NaN is not averaged away')
+      call tests%check(ieee_is_nan(stats%mean) .and. ieee_is_nan(stats%maximum), &
+                       'a NaN is not averaged away')
    end subroutine test_record_suite
 end module test_record

@@ -35,7 +35,8 @@ contains
       call sum_columns(alone(), int(n, i8), x, whole)
       do c = 1, 3
          exact = real(sum(real(x(:, c), real128)), wp)
-         call tests%check_small(abs(whole(c) - exact), 4*epsilon(exact)*sum(abs(x(:, c))), 'sum is accurate')
+         call tests%check_small(abs(whole(c) - exact), 4*epsilon(exact)*sum(abs(x(:, c))), &
+                                'sum is accurate')
       end do
       call sum_columns(alone(), int(n, i8), x(n:1:-1, :), parts)
       call tests%check(all(abs(parts - whole) <= 0), 'sum does not depend on order')
@@ -47,10 +48,13 @@ contains
       call sum_columns(tests%communicator, int(n, i8), x(first:last, :), parts)
       call tests%check(all(abs(parts - whole) <= 0), 'sum does not depend on the layout')
       call sum_products(alone(), int(n, i8), x, x, .true., gram)
-      call sum_products(tests%communicator, int(n, i8), x(first:last, :), x(first:last, :), .true., gram_parts)
+      call sum_products(tests%communicator, int(n, i8), x(first:last, :), x(first:last, :), &
+                        .true., gram_parts)
       call tests%check(all(abs(gram - gram_parts) <= 0), 'products: same on any layout')
-      call sum_products(tests%communicator, int(n, i8), x(first:last, :), x(first:last, :), .false., gram_parts)
-      call tests%check(all(abs(gram - gram_parts) <= 0), 'products: symmetric form agrees with general form')
+      call sum_products(tests%communicator, int(n, i8), x(first:last, :), x(first:last, :), &
+                        .false., gram_parts)
+      call tests%check(all(abs(gram - gram_parts) <= 0), &
+                       'products: symmetric form agrees with general form')
       exact = real(sum(real(x(:, 1), real128)*x(:, 3)), wp)
       call tests%check_small(abs(gram(1, 3) - exact), 4*epsilon(exact)*n, 'products are accurate')
 

@@ -43,7 +43,8 @@ program tester
    case ('record')
       call test_record_suite(tests)
    end select
-   if (tests%communicator%is_root()) print '(i0,a,i0,a)', tests%passed, ' passed, ', tests%failed, ' failed'
+   if (tests%communicator%is_root()) print '(i0,a,i0,a)', tests%passed, ' passed, ', &
+      tests%failed, ' failed'
    call stop_communication()
    if (tests%failed > 0 .or. tests%passed == 0) stop 1, quiet=.true.
 end program tester
