@@ -1,0 +1,218 @@
+"""The command `dacycle`: run, check, score and picture, each a subcommand."""
+
+import argparse
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from importlib.metadata import version
+from pathlib import Path
+
+from rich.console import Console
+
+from dacycle import runner
+from dacycle.errors import DacycleError, RunError
+from dacycle.report import read_published, score_table
+from dacycle.run_file import open_run
+from dacycle.verification.scores import disagreements
+
+__all__ = ["main"]
+
+UNBOUNDED = 10_000
+"""Columns of text."""
+
+BAD_INPUT = 2
+FAILED = 1
+INTERRUPTED = 130
+TERMINATED = 143
+"""128 + SIGINT and 128 + SIGTERM, as shells count."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the command line says; return the exit status.
+
+    A mistake of the user ends in one line on standard error and status 2, or the status of
+    `da_cycle` if it was the program that refused.
+    """
+    given = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = given.command
+    try:
+        return command(given)
+    except RunError as error:
+        return _complain(error, error.status if error.status > 0 else FAILED)
+    except DacycleError as error:
+        return _complain(error, BAD_INPUT)
+    except KeyboardInterrupt:
+        sys.stderr.write("dacycle: interrupted\n")
+        return INTERRUPTED
+
+
+def _run(given: argparse.Namespace) -> int:
+    # A batch system ends a job with SIGTERM: the program behind us is to write its checkpoint.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    runner.run(
+        given.namelist,
+        given.ranks,
+        output=given.output,
+        restart=given.restart,
+        fresh=given.fresh,
+        progress=not given.quiet,
+    ).close()
+    return 0
+
+
+def _check(given: argparse.Namespace) -> int:
+    runner.check(given.namelist)
+    _console().print(f"{given.namelist}: no mistake found")
+    return 0
+
+
+def _defaults(_: argparse.Namespace) -> int:
+    sys.stdout.write(runner.defaults())
+    return 0
+
+
+def _score(given: argparse.Namespace) -> int:
+    published = read_published(given.published) if given.published else None
+    with ExitStack() as stack:
+        runs = {str(path): stack.enter_context(open_run(path)) for path in given.runs}
+        _console().print(score_table(runs, published))
+        wrong = [f"{path}: {line}" for path, run in runs.items() for line in disagreements(run)]
+    for line in wrong:
+        Console(stderr=True, soft_wrap=True, highlight=False).print(f"dacycle: warning: {line}")
+    return FAILED if wrong else 0
+
+
+def _plot(given: argparse.Namespace) -> int:
+    from dacycle.plot import plot_run  # matplotlib, a second to load: only here
+
+    console = _console()
+    for path in given.runs:
+        folder = given.output or path.parent
+        with open_run(path) as run, console.status(f"drawing {path}"):
+            pictures = plot_run(run, folder, path.stem, given.last)
+        for picture in pictures:
+            console.print(str(picture))
+    return 0
+
+
+def _console() -> Console:
+    # Where there is no terminal there is no width to fit into: tables stay unbroken in a log.
+    width = None if sys.stdout.isatty() else UNBOUNDED
+    return Console(width=width, highlight=False, markup=False)
+
+
+def _complain(error: DacycleError, status: int) -> int:
+    sys.stderr.write(f"dacycle: error: {error}\n")
+    return status
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 on, not {text!r}")
+    return int(text)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="dacycle",
+        description="Cycled data assimilation on the Lorenz-96 family.",
+        epilog="`dacycle COMMAND --help` tells more, with examples.",
+    )
+    parser.add_argument("--version", action="version", version=f"dacycle {version('dacycle')}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
+
+    run = _command(
+        commands,
+        "run",
+        _run,
+        "run da_cycle on a namelist",
+        "dacycle run experiments/sakov2008.nml --ranks 2\n"
+        "dacycle run experiments/sakov2008.nml -o other.nc --quiet",
+    )
+    run.add_argument("namelist", type=Path, help="namelist file (see `dacycle defaults`)")
+    run.add_argument(
+        "-n", "--ranks", type=_positive, default=1, metavar="N", help="MPI ranks (default: 1)"
+    )
+    run.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="run file, in place of &output file"
+    )
+    begin = run.add_mutually_exclusive_group()
+    begin.add_argument("--restart", action="store_true", help="go on from the last checkpoint")
+    begin.add_argument("--fresh", action="store_true", help="begin anew in spite of a checkpoint")
+    run.add_argument("-q", "--quiet", action="store_true", help="show errors only")
+
+    plot = _command(
+        commands,
+        "plot",
+        _plot,
+        "draw the pictures of runs",
+        "dacycle plot run.nc\ndacycle plot run.nc -o pictures --last 400",
+    )
+    _add_runs(plot)
+    plot.add_argument(
+        "-o", "--output", type=Path, metavar="DIR", help="folder (default: that of the run file)"
+    )
+    plot.add_argument(
+        "--last",
+        type=_positive,
+        default=200,
+        metavar="N",
+        help="field records in the space-time picture (default: 200)",
+    )
+
+    score = _command(
+        commands,
+        "score",
+        _score,
+        "print the scores of runs side by side, and check them",
+        "dacycle score run.nc\ndacycle score a.nc b.nc --published experiments/published.toml",
+    )
+    _add_runs(score)
+    score.add_argument(
+        "--published", type=Path, metavar="FILE", help="TOML table of published scores"
+    )
+
+    check = _command(
+        commands,
+        "check",
+        _check,
+        "check a namelist, without a run",
+        "dacycle check experiments/sakov2008.nml",
+    )
+    check.add_argument("namelist", type=Path, help="namelist file")
+
+    _command(
+        commands,
+        "defaults",
+        _defaults,
+        "print a complete, commented namelist",
+        "dacycle defaults > run.nml",
+    )
+    return parser
+
+
+def _command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    do: Callable[[argparse.Namespace], int],
+    summary: str,
+    examples: str,
+) -> argparse.ArgumentParser:
+    """A subcommand with its one-line summary and its examples."""
+    indented = "".join(f"  {line}\n" for line in examples.splitlines())
+    parser = commands.add_parser(
+        name,
+        help=summary,
+        description=f"{summary[0].upper()}{summary[1:]}.",
+        epilog=f"examples:\n{indented}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(command=do)
+    return parser
+
+
+def _add_runs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "runs", type=Path, nargs="+", metavar="run.nc", help="run files of da_cycle"
+    )

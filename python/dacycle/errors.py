@@ -1,0 +1,35 @@
+"""What can go wrong for a reason the user can mend: each has a message of one line."""
+
+
+class DacycleError(Exception):
+    """Any error that dacycle raises about its input, its files or its program."""
+
+
+class NamelistError(DacycleError):
+    """A namelist that cannot be read or written."""
+
+
+class ProgramError(DacycleError):
+    """The program `da_cycle` or `mpirun` is not there or cannot be started."""
+
+
+class RunFileError(DacycleError):
+    """A file that is missing, or is no output of `da_cycle`."""
+
+
+class RunError(DacycleError):
+    """A run that ended before its time.
+
+    Attributes:
+        status: exit status of the program: 2 for bad input, 1 for a failure while running, 143
+            for a stop by SIGTERM after a checkpoint; negative for a signal, as in `subprocess`.
+        message: the program's own line on what was wrong.
+    """
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(status, message)
+        self.status = status
+        self.message = message
+
+    def __str__(self) -> str:
+        return self.message

@@ -1,0 +1,1 @@
+"""Forecast models: the Fortran kernels on NumPy arrays."""

@@ -1,0 +1,77 @@
+"""The compiled program `da_cycle`: where it is, and how it is started on one rank or several."""
+
+import os
+import shlex
+import shutil
+from collections.abc import Mapping, Sequence
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from dacycle.errors import ProgramError
+
+__all__ = ["command", "environment", "find_program", "packaged_program"]
+
+NAME = "da_cycle"
+
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+"""Ranks are what da_cycle computes with; threads of BLAS beside them only get in the way."""
+
+OPEN_MPI = {
+    "OMPI_ALLOW_RUN_AS_ROOT": "1",
+    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    "OMPI_MCA_rmaps_base_oversubscribe": "1",
+    "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
+}
+"""Root in a container and more ranks than cores are fine (Open MPI 4, then 5)."""
+
+
+def packaged_program() -> Path | None:
+    """The program that was installed inside this package, if there is one."""
+    with as_file(files("dacycle").joinpath("bin").joinpath(NAME)) as program:
+        return program if program.is_file() else None
+
+
+def find_program() -> Path:
+    """The program to run: `DACYCLE_PROGRAM`, else the package's own, else one on the PATH.
+
+    Raises:
+        ProgramError: there is none, or `DACYCLE_PROGRAM` names no executable file.
+    """
+    named = os.environ.get("DACYCLE_PROGRAM")
+    if named:
+        if not os.access(named, os.X_OK) or not Path(named).is_file():
+            raise ProgramError(f"DACYCLE_PROGRAM={named} is no executable file")
+        return Path(named).absolute()
+    on_path = shutil.which(NAME)
+    program = packaged_program() or (Path(on_path) if on_path else None)
+    if program is None:
+        raise ProgramError(
+            f"{NAME} is neither in the package nor on the PATH (build it, or set DACYCLE_PROGRAM)"
+        )
+    return program
+
+
+def command(program: Path, arguments: Sequence[str], ranks: int) -> list[str]:
+    """The command line that runs `program` on `ranks` MPI ranks.
+
+    Several ranks are started by `mpirun -n`; `DACYCLE_MPIRUN` gives another command, options
+    included: `DACYCLE_MPIRUN='srun --mpi=pmix'`.
+
+    Raises:
+        ValueError: `ranks` is less than one.
+        ProgramError: the launcher is not there.
+    """
+    if ranks < 1:
+        raise ValueError(f"ranks must be at least 1, not {ranks}")
+    if ranks == 1:
+        return [str(program), *arguments]
+    launcher = shlex.split(os.environ.get("DACYCLE_MPIRUN", "mpirun"))
+    if not launcher or shutil.which(launcher[0]) is None:
+        name = " ".join(launcher) or "mpirun"
+        raise ProgramError(f"{name} is not on the PATH (install an MPI, or set DACYCLE_MPIRUN)")
+    return [*launcher, "-n", str(ranks), str(program), *arguments]
+
+
+def environment(given: Mapping[str, str]) -> dict[str, str]:
+    """The variables `given`, and beside them what `da_cycle` should run with unless they say so."""
+    return {**ONE_THREAD, **OPEN_MPI, **given}

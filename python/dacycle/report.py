@@ -1,0 +1,118 @@
+"""Tables of the scores of runs, published scores beside them."""
+
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import xarray as xr
+from rich.table import Table
+
+from dacycle.errors import RunFileError
+from dacycle.run_file import experiment
+from dacycle.verification.scores import burn_in, read_scores, with_error
+
+__all__ = ["Published", "read_published", "score_table"]
+
+MISSING = "-"
+
+WIDEST = 30
+"""Columns of text to a run, so that several stand side by side."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """A score that others reached on an experiment.
+
+    Attributes:
+        rmse: time mean of the spatial RMSE of the analysis.
+        method: how it was reached: the scheme and its settings.
+        source: who did: a paper, or a program and its version.
+    """
+
+    rmse: float
+    method: str
+    source: str
+
+
+def read_published(path: str | os.PathLike[str]) -> dict[str, Published]:
+    """Published scores by experiment, from a TOML file with a table `[experiment]` for each.
+
+    Raises:
+        RunFileError: the file cannot be read, or a table lacks `rmse`, `method` or `source`.
+    """
+    try:
+        tables = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RunFileError(f"{path}: {error.strerror}") from error
+    except ValueError as error:
+        raise RunFileError(f"{path}: {error}") from error
+    published = {}
+    for name, table in tables.items():
+        try:
+            published[name] = Published(
+                float(table["rmse"]), str(table["method"]), str(table["source"])
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise RunFileError(f"{path}: [{name}] needs rmse, method and source") from error
+    return published
+
+
+def score_table(
+    runs: Mapping[str, xr.Dataset], published: Mapping[str, Published] | None = None
+) -> Table:
+    """Runs side by side: one column a run, one row a score, time mean ± standard error.
+
+    Args:
+        runs: open run files by the name that heads their column.
+        published: published scores by experiment, as `run_file.experiment` names it.
+    """
+    table = Table(caption="time mean ± standard error, autocorrelation allowed for")
+    table.add_column("", no_wrap=True)
+    for name in runs:
+        table.add_column(name, justify="right", overflow="fold", max_width=WIDEST)
+    columns = list(runs.values())
+    _add(table, "title", [str(run.attrs.get("title", "")) or MISSING for run in columns])
+    _add(table, "cycles", [f"{run.sizes['time']:,}" for run in columns])
+    _add(table, "of which burn-in", [f"{burn_in(run):,}" for run in columns])
+    table.add_section()
+    _add_scores(table, columns)
+    if published:
+        _add_published(table, columns, published)
+    return table
+
+
+def _add_scores(table: Table, runs: Sequence[xr.Dataset]) -> None:
+    stated = [{score.name: score for score in read_scores(run)} for run in runs]
+    titles = {score.name: score.title for scores in stated for score in scores.values()}
+    for name, title in titles.items():
+        cells = [
+            with_error(scores[name].mean, scores[name].standard_error)
+            if name in scores
+            else MISSING
+            for scores in stated
+        ]
+        _add(table, title, cells)
+        if name.endswith("_rmse"):
+            largest = [
+                with_error(scores[name].maximum, 0.0) if name in scores else MISSING
+                for scores in stated
+            ]
+            _add(table, "  its maximum", largest)
+
+
+def _add_published(
+    table: Table, runs: Sequence[xr.Dataset], published: Mapping[str, Published]
+) -> None:
+    known = [published.get(experiment(run)) for run in runs]
+    if not any(known):
+        return
+    table.add_section()
+    _add(table, "published analysis RMSE", [f"{one.rmse:g}" if one else MISSING for one in known])
+    _add(table, "  with", [one.method if one else MISSING for one in known])
+    _add(table, "  by", [one.source if one else MISSING for one in known])
+
+
+def _add(table: Table, title: str, cells: Sequence[str]) -> None:
+    table.add_row(title, *cells)

@@ -1,0 +1,62 @@
+"""The compiled program, for every test that runs it."""
+
+import os
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from dacycle.program import command, environment
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+PATIENCE = 120.0
+"""Seconds until a run counts as hung."""
+
+DaCycle = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the checkout."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def program() -> Path:
+    """The program under test: `DACYCLE_PROGRAM`, else `bin/da_cycle`, which bin/test builds."""
+    found = Path(os.environ.get("DACYCLE_PROGRAM", REPOSITORY / "bin" / "da_cycle"))
+    assert os.access(found, os.X_OK), f"{found} is not there: run bin/setup"
+    return found
+
+
+@pytest.fixture(scope="session")
+def mpirun() -> Callable[[Path, Sequence[str], int], list[str]]:
+    """`mpirun(program, arguments, ranks)`: the command line; `mpirun` is left out for one rank."""
+    return command
+
+
+@pytest.fixture(scope="session")
+def da_cycle(program: Path) -> DaCycle:
+    """`da_cycle(arguments, ranks=1, cwd=..., timeout=...)`: run the program, capture its output."""
+
+    def run(
+        arguments: Sequence[str | Path],
+        ranks: int = 1,
+        *,
+        cwd: Path | None = None,
+        timeout: float = PATIENCE,
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command(program, [str(argument) for argument in arguments], ranks),
+            cwd=cwd,
+            timeout=timeout,
+            env=environment(os.environ),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
