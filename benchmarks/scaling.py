@@ -1,0 +1,82 @@
+"""Cost and memory of a cycle against the number of grid points, and of two ranks against one.
+
+    python benchmarks/scaling.py [--points 10000 100000 1000000] [--repeats 3]
+
+Runs `da_cycle` in twin mode (LETKF, 20 members, half-width of 4 points, every point observed, no
+output of fields) on one rank and two, in turn, and prints the median over the repeats of
+the time of a cycle, per point, with the smallest and largest; the speed-up; and the high-water mark
+of memory of the largest rank beside the size of its part of the ensemble.
+"""
+
+import argparse
+import re
+import statistics
+import subprocess
+import tempfile
+from pathlib import Path
+
+from dacycle.program import command, environment, find_program
+
+MEMBERS = 20
+CYCLES = 6
+NAMELIST = """
+&cycle analysis = 'letkf', cycles = {cycles}, burn_in = 1, title = 'scaling' /
+&lorenz96 n = {points} /
+&truth spin_up = 1.0 /
+&ensemble members = {members}, initial = 'truth' /
+&localisation radius = 2.2 /
+&output file = 'scaling.nc', fields_every = 0, feedback = .false. /
+&checkpoint every = 0 /
+"""
+PHASES = ("forecast", "halo", "observations", "analysis", "verification")
+MEBIBYTE = 2**20
+
+
+def run(points: int, ranks: int, folder: Path) -> tuple[float, float]:
+    """Milliseconds a cycle over the phases of the cycle, and MiB of the largest rank."""
+    namelist = folder / "scaling.nml"
+    text = NAMELIST.format(points=points, members=MEMBERS, cycles=CYCLES)
+    namelist.write_text(text, encoding="utf-8")
+    arguments = ["--fresh", "--progress", "none", str(namelist)]
+    shown = subprocess.run(
+        command(find_program(), arguments, ranks),
+        cwd=folder,
+        env=environment({}) | {"PATH": "/usr/local/bin:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    spent = sum(float(re.search(rf"^{phase} +\S+ +(\S+)", shown, re.M)[1]) for phase in PHASES)
+    memory = float(re.search(r"memory high-water mark +(\S+)", shown)[1])
+    return spent, memory
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--points", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--repeats", type=int, default=3)
+    options = parser.parse_args()
+    print("  points  ranks   ms a cycle  (least - most)   µs a point  speed-up   MiB  of ensemble")
+    with tempfile.TemporaryDirectory() as name:
+        for points in options.points:
+            results: dict[int, list[tuple[float, float]]] = {1: [], 2: []}
+            for _ in range(options.repeats):
+                for ranks in results:
+                    results[ranks].append(run(points, ranks, Path(name)))
+            one = statistics.median(spent for spent, _ in results[1])
+            for ranks, measured in results.items():
+                times = [spent for spent, _ in measured]
+                median = statistics.median(times)
+                memory = max(mebibytes for _, mebibytes in measured)
+                ensemble = points * MEMBERS * 8 / ranks / MEBIBYTE
+                spread = f"({min(times):.2f} - {max(times):.2f})"
+                print(
+                    f"{points:8d}  {ranks:5d}  {median:11.2f}  {spread:>16s}"
+                    f"  {1000 * median / points:9.3f}  {one / median:8.2f}  {memory:5.0f}"
+                    f"  {memory / ensemble:6.1f} x"
+                )
+
+
+if __name__ == "__main__":
+    main()
