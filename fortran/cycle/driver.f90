@@ -64,6 +64,12 @@ contains
          error%message = config%namelist//': &truth file: '//error%message
          return
       end if
+      if (run%truth%exists .and. size(run%truth%x, 2) < config%model%components_in) then
+         call input_error(error, config%namelist//": &cycle model = '"//config%model_name// &
+                          "' has "//to_text(config%model%components_in)//' values a point, the '// &
+                          'truth only '//to_text(size(run%truth%x, 2)))
+         return
+      end if
       call new_observation_source(config%observations, run%domain, config%seed, config%cycles, &
                                   config%interval, run%source, error)
       call communicator%agree(error)
@@ -257,7 +263,8 @@ contains
       associate (config => run%config%ensemble, key => random_key_type(run%config%seed, &
                                                                        stream_ensemble))
          if (config%initial == 'truth') then
-            call perturb(run%domain, key, run%truth%x(:, :, 1), config%initial_sd, ensemble%x)
+            call perturb(run%domain, key, run%truth%x(:, :size(ensemble%x, 2), 1), &
+                         config%initial_sd, ensemble%x)
          else
             call draw_from_attractor(run%config%model, run%domain, key, config%spin_up, ensemble%x)
          end if
@@ -415,7 +422,8 @@ contains
             call output%add_fields(domain, cycle, field_analysis_mean, means(:, :, 2), error)
             call output%add_fields(domain, cycle, field_analysis_sd, sds(:, :, 2), error)
             if (run%truth%exists) then
-               call output%add_fields(domain, cycle, field_truth, run%truth%x(:, :, 1), error)
+               call output%add_fields(domain, cycle, field_truth, &
+                                      run%truth%x(:, :size(means, 2), 1), error)
             end if
          end if
          if (.not. allocated(error)) call output%add_members(domain, cycle, ensemble%x, error)

@@ -8,6 +8,9 @@ module test_operators
    use da_base_kinds, only: wp, i8
    use da_base_random, only: random_key_type
    use da_model_lorenz96, only: lorenz96_type, lorenz96_config, new_lorenz96
+   use da_model_lorenz96_cubic, only: lorenz96_cubic_type, lorenz96_cubic_config, new_lorenz96_cubic
+   use da_model_lorenz96_two_scale, only: lorenz96_two_scale_type, lorenz96_two_scale_config, &
+      new_lorenz96_two_scale
    use da_observation_interpolation, only: interpolation_type, new_interpolation
    use da_observation_type, only: observations_type, new_observations
    use da_operator_checks, only: taylor_remainders, adjoint_defect, random_field
@@ -26,6 +29,9 @@ contains
       type(domain_type) :: domain
       type(domain_type) :: whole
       type(lorenz96_type) :: model
+      type(lorenz96_cubic_type) :: cubic
+      type(lorenz96_two_scale_type) :: two_scale
+      type(lorenz96_two_scale_type) :: one_fast
       type(interpolation_type) :: observe
       type(interpolation_type) :: observe_whole
       type(composition_type) :: two_steps
@@ -44,6 +50,12 @@ contains
          observed = new_composition(model, observe)
          observed_whole = new_composition(model, observe_whole)
          call check_operator(tests, 'lorenz96', model, model, domain, whole)
+         cubic = new_lorenz96_cubic(lorenz96_cubic_config(n=sizes(s)))
+         two_scale = new_lorenz96_two_scale(lorenz96_two_scale_config(n=sizes(s), fast=3))
+         one_fast = new_lorenz96_two_scale(lorenz96_two_scale_config(n=sizes(s), fast=1))
+         call check_operator(tests, 'lorenz96_cubic', cubic, cubic, domain, whole)
+         call check_operator(tests, 'lorenz96_two_scale', two_scale, two_scale, domain, whole)
+         call check_operator(tests, 'lorenz96_two_scale, one fast', one_fast, one_fast, domain, whole)
          call check_operator(tests, 'interpolation', observe, observe_whole, domain, whole)
          call check_operator(tests, 'two model steps', two_steps, two_steps, domain, whole)
          call check_operator(tests, 'observed model', observed, observed_whole, domain, whole)
