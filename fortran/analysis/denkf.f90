@@ -48,7 +48,7 @@ contains
       call new_eigen(n, s)
       call s%decompose(identity(n) + gram, error)
       if (allocated(error)) return
-      call s%power(-1.0_wp, inverse)
+      call s%compose(1/s%values, inverse)
       weights = matmul(inverse, projected)/sqrt(real(n - 1, wp))
       transform = 0.5_wp*(identity(n) + inverse)
       do k = 1, n

@@ -88,8 +88,7 @@ contains
       along = matmul(transpose(gram%vectors), projected)
       q = finite_size_inflation(eigenvalues, along, self%hyperprior)
       weights = matmul(gram%vectors, q*along/(1 + q*eigenvalues))/sqrt(real(n - 1, wp))
-      gram%values = 1 + q*eigenvalues
-      call gram%power(-0.5_wp, transform)
+      call gram%compose(1/sqrt(1 + q*eigenvalues), transform)
       if (self%rotation) then
          call random_rotation(random_key_type(self%seed, stream_rotation, cycle), rotation)
          transform = matmul(transform, rotation)

@@ -51,7 +51,7 @@ contains
       call new_eigen(n, s)
       call s%decompose(identity(n) + a, error)
       if (allocated(error)) return
-      call s%power(-1.0_wp, inverse)
+      call s%compose(1/s%values, inverse)
       call perturbed_departures(random_key_type(self%seed, stream_perturbations, cycle), &
                                 observations, anomalies, innovations, departures)
       call sum_products(domain%communicator, observations%total, anomalies, departures, .false., a)

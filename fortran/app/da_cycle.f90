@@ -8,7 +8,8 @@ program da_cycle
    use da_base_error, only: error_type
    use da_base_system, only: one_thread, output_is_watched
    use da_cycle_config, only: config_type, default_namelist
-   use da_cycle_driver, only: run_type, start_run, run_cycles
+   use da_cycle_driver, only: run_cycles
+   use da_cycle_start, only: run_type, start_run
    implicit none
    integer, parameter :: status_terminated = 143
    type(communicator_type) :: communicator

@@ -16,7 +16,7 @@ module da_base_linear_algebra
       real(wp), allocatable, private :: work(:)
    contains
       procedure :: decompose
-      procedure :: power
+      procedure :: compose
    end type eigen_type
 
    interface
@@ -65,25 +65,21 @@ contains
       end if
    end subroutine decompose
 
-   !> The decomposed matrix to a real power.
-   pure subroutine power(self, exponent, a)
+   !> a = V diag(factors) V^T: the function of the matrix that the factors are of its eigenvalues.
+   pure subroutine compose(self, factors, a)
       class(eigen_type), intent(in) :: self
-      real(wp), intent(in) :: exponent
+      real(wp), intent(in) :: factors(:)
       real(wp), intent(out) :: a(:, :)
-      real(wp) :: factor(size(self%values))
-      integer :: n
       integer :: i
       integer :: k
 
-      n = size(self%values)
-      factor = self%values**exponent
       a = 0
-      do k = 1, n
-         do i = 1, n
-            a(:, i) = a(:, i) + (factor(k)*self%vectors(i, k))*self%vectors(:, k)
+      do k = 1, size(factors)
+         do i = 1, size(factors)
+            a(:, i) = a(:, i) + (factors(k)*self%vectors(i, k))*self%vectors(:, k)
          end do
       end do
-   end subroutine power
+   end subroutine compose
 
    !> A random orthogonal matrix that keeps the mean: u 1 = 1 (Sakov & Oke 2008, MWR 136,
    !> 1042-1053).

@@ -113,8 +113,12 @@ contains
       self%known_groups = [character(len=name_length) :: self%known_groups, entry]
       self%effective = self%effective//'&'//self%group_name//newline
       if (self%documenting) then
-         self%documentation = self%documentation//'! '//summary//newline//mark(self)//'&'// &
-            self%group_name//newline
+         self%documentation = self%documentation//'! '//summary//newline
+         if (len(self%prefix) > 0) then
+            self%documentation = self%documentation//'! (for the truth''s model; what is not '// &
+               'given here is as in &'//name//')'//newline
+         end if
+         self%documentation = self%documentation//mark(self)//'&'//self%group_name//newline
       end if
    end subroutine open_group
 

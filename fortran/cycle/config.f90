@@ -128,7 +128,9 @@ contains
       call namelists%get('interval', config%interval, &
                          'model time between analyses, a multiple of the '// &
                          'model''s dt', above=0.0_wp)
-      call namelists%get('burn_in', config%burn_in, 'first cycles that mean scores leave out', &
+      config%burn_in = min(config%burn_in, config%cycles/2)
+      call namelists%get('burn_in', config%burn_in, &
+                         'first cycles that mean scores leave out; by default 400, at most half', &
                          minimum=0)
       call namelists%get('seed', config%seed, 'of all random numbers', minimum=0)
       call namelists%close_group(error)

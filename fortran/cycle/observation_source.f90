@@ -62,7 +62,7 @@ contains
                          'with source = ''file'': netCDF file with time, position, '// &
                          'value, error_sd, kind; ''@/…'' lies beside the namelist')
       call namelists%get('stride', config%stride, &
-                         'twin: distance between observations in grid points', above=0.0_wp)
+                         'twin: distance between observations in grid points', minimum=1.0e-3_wp)
       call namelists%get('offset', config%offset, &
                          'twin: position of the first one; fractions lie between '// &
                          'points', minimum=0.0_wp)

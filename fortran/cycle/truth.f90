@@ -58,7 +58,8 @@ contains
                          '''@/…'' lies beside the namelist')
       call namelists%get('model', config%model, 'with source = ''twin'': its model', known_models)
       call namelists%get('spin_up', config%spin_up, &
-                         'with source = ''twin'': model time before cycle 0', minimum=0.0_wp)
+                         'with source = ''twin'': model time before cycle 0', minimum=0.0_wp, &
+                         maximum=1.0e6_wp)
       if (config%source == 'file' .and. len(config%file) == 0) then
          call namelists%reject('file', "is needed with source = 'file'")
       end if

@@ -41,7 +41,8 @@ contains
       call namelists%get('prior', config%prior, &
                          'factor of the anomalies before the analysis; 1: none', above=0.0_wp)
       call namelists%get('posterior', config%posterior, &
-                         'factor of the anomalies after the analysis; 1: none', above=0.0_wp)
+                         'factor of the anomalies after the analysis; 1: none (the default of '// &
+                         'enkf_n)', above=0.0_wp)
       call namelists%get('rtpp', config%rtpp, &
                          'relaxation of the analysis anomalies to the background''s '// &
                          '(Zhang et al. 2004); 0: none', minimum=0.0_wp, maximum=1.0_wp)

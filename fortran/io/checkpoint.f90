@@ -12,6 +12,7 @@ module da_io_checkpoint
    use da_base_error, only: error_type, run_error
    use da_base_system, only: rename_file
    use da_base_timer, only: phase_output
+   use da_io_classic_header, only: check_complete
    use da_io_netcdf_status, only: expect_written
    implicit none
    private
@@ -108,6 +109,10 @@ contains
       integer(MPI_OFFSET_KIND) :: length
       integer :: id
 
+      if (domain%communicator%is_root()) call check_complete(path, error)
+      if (allocated(error)) error%message = error%message//'; begin anew with --fresh'
+      call domain%communicator%agree(error)
+      if (allocated(error)) return
       call expect(nf90mpi_open(domain%communicator%handle(), path, nf90_nowrite, &
                                MPI_INFO_NULL%MPI_VAL, id))
       if (allocated(error)) return

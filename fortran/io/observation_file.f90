@@ -4,11 +4,13 @@
 !> it lies: no rank ever holds all of them.
 module da_io_observation_file
    use netcdf, only: nf90_open, nf90_close, nf90_inq_varid, nf90_inquire_variable, &
-      nf90_inquire_dimension, nf90_get_var, nf90_get_att, nf90_nowrite, nf90_noerr
+      nf90_inquire_dimension, nf90_get_var, nf90_get_att, nf90_nowrite, nf90_noerr, &
+      nf90_fill_double
    use da_base_kinds, only: wp, i8
    use da_base_domain, only: domain_type
    use da_base_error, only: error_type, input_error
    use da_base_text, only: to_text
+   use da_io_classic_header, only: check_complete
    use da_io_netcdf_status, only: expect_read
    use da_observation_type, only: observations_type, new_observations, known_kinds, &
       qc_assimilated, qc_missing
@@ -35,8 +37,7 @@ module da_io_observation_file
       integer(i8), allocatable :: first_row(:)
       integer, private :: id = -1
       integer, private :: variables(5) = -1
-      real(wp), private :: fill_value = 0
-      logical, private :: has_fill_value = .false.
+      real(wp), private :: fill_value = nf90_fill_double
       !> This rank's rows of the cycles first_kept … last_kept, sorted by cycle and position.
       integer, private :: first_kept = 0
       integer, private :: last_kept = -1
@@ -48,7 +49,7 @@ module da_io_observation_file
 
 contains
 
-   !> Open a file and find the rows of each cycle; every row must lie at the time of a cycle.
+   !> Open a file, check every row and find those of each cycle.
    subroutine open_observation_file(path, domain, cycles, interval, file, error)
       character(len=*), intent(in) :: path
       type(domain_type), intent(in) :: domain
@@ -64,7 +65,8 @@ contains
 
       file%path = path
       call expect_read(nf90_open(path, nf90_nowrite, file%id), path, &
-                       'cannot be opened as netCDF', error)
+                       'cannot be opened as netCDF: is it there, and whole?', error)
+      if (.not. allocated(error)) call check_complete(path, error)
       if (allocated(error)) return
       do c = 1, size(columns)
          call expect_read(nf90_inq_varid(file%id, trim(columns(c)), file%variables(c)), path, &
@@ -92,13 +94,13 @@ contains
             return
          end if
       end do
-      file%has_fill_value = nf90_get_att(file%id, file%variables(column_value), '_FillValue', &
-                                         file%fill_value) == nf90_noerr
+      if (nf90_get_att(file%id, file%variables(column_value), '_FillValue', file%fill_value) &
+          /= nf90_noerr) file%fill_value = nf90_fill_double
       call find_cycles(file, domain, rows, cycles, interval, error)
       allocate (file%kept(column_cycle, 0))
    end subroutine open_observation_file
 
-   !> Count the rows of each cycle; each rank looks at its share.
+   !> Check the rows up to the last cycle, and count those of each; each rank looks at its share.
    subroutine find_cycles(file, domain, rows, cycles, interval, error)
       type(observation_file_type), intent(inout) :: file
       type(domain_type), intent(in) :: domain
@@ -107,58 +109,66 @@ contains
       real(wp), intent(in) :: interval
       type(error_type), allocatable, intent(out) :: error
       real(wp), parameter :: tolerance = 1.0e-6_wp
-      real(wp) :: times(rows_ahead)
+      real(wp), allocatable :: table(:, :)
       real(wp) :: previous
+      real(wp) :: time
       integer(i8) :: counts(0:cycles + 1)
       integer :: first
       integer :: last
       integer :: start
       integer :: length
       integer :: cycle
+      integer :: c
       integer :: j
 
       call share(domain, rows, first, last)
+      allocate (table(rows_ahead, size(columns)))
       counts = 0
       previous = -huge(previous)
       if (first > 1 .and. first <= last) then
-         call expect_read(nf90_get_var(file%id, file%variables(column_time), times(:1), &
-                                       start=[first - 1], count=[1]), file%path, &
-                                       'time cannot be read', error)
-         previous = times(1)
+         call expect_read(nf90_get_var(file%id, file%variables(column_time), &
+                                       table(:1, column_time), start=[first - 1], count=[1]), &
+                          file%path, 'time cannot be read', error)
+         previous = table(1, column_time)
       end if
       blocks: do start = first, last, rows_ahead
          length = min(rows_ahead, last - start + 1)
-         call expect_read(nf90_get_var(file%id, file%variables(column_time), times(:length), &
-                                       start=[start], count=[length]), file%path, &
-                                       'time cannot be read', error)
+         do c = 1, size(columns)
+            call expect_read(nf90_get_var(file%id, file%variables(c), table(:length, c), &
+                                          start=[start], count=[length]), file%path, &
+                             trim(columns(c))//' cannot be read', error)
+         end do
          if (allocated(error)) exit blocks
          do j = 1, length
-            if (.not. abs(times(j)) <= huge(previous)/2) then
+            time = table(j, column_time)
+            if (.not. abs(time) <= huge(time)/2) then
                call input_error(error, file%path//': time of row '//to_text(start + j - 2)// &
                                 ' is not a number')
                exit blocks
             end if
-            if (times(j) < previous) then
+            if (time < previous) then
                call input_error(error, file%path//': row '//to_text(start + j - 2)// &
                                 ' is at time '// &
-                                to_text(times(j))// &
+                                to_text(time)// &
                                 ', before the row above it: rows must be sorted by time')
                exit blocks
             end if
-            previous = times(j)
-            cycle = nint(min(times(j)/interval, cycles + 1.0_wp))
+            previous = time
+            cycle = nint(min(time/interval, cycles + 1.0_wp))
             if (cycle > cycles) then
                counts(cycles + 1) = counts(cycles + 1) + 1
-            else if (cycle < 1 .or. abs(times(j) &
+            else if (cycle < 1 .or. abs(time &
                                         - cycle*interval) > tolerance*interval*max(cycle, 1)) then
                call input_error(error, file%path//': row '//to_text(start + j - 2)// &
                                 ' is at time '// &
-                                to_text(times(j))//', which is not that of a cycle (interval = '// &
+                                to_text(time)//', which is not that of a cycle (interval = '// &
                                 to_text(interval)//' in &cycle, the first at '// &
                                 to_text(interval)//')')
                exit blocks
             else
                counts(cycle) = counts(cycle) + 1
+               call check_row(file%path, domain%total, start + j - 2, table(j, :), error)
+               if (allocated(error)) exit blocks
             end if
          end do
       end do blocks
@@ -203,9 +213,7 @@ contains
       end associate
       observations%qc = qc_assimilated
       where (.not. abs(observations%value) <= huge(1.0_wp)) observations%qc = qc_missing
-      if (self%has_fill_value) then
-         where (abs(observations%value - self%fill_value) <= 0) observations%qc = qc_missing
-      end if
+      where (abs(observations%value - self%fill_value) <= 0) observations%qc = qc_missing
       call observations%count_ranks(domain)
    end subroutine read_observations
 
@@ -272,8 +280,6 @@ contains
                k = k + 1
             end do
             rows(column_cycle, j) = k
-            call check_row(self%path, domain%total, rows(:, j), error)
-            if (allocated(error)) exit
             target(j) = domain%owner(int(rows(column_position, j)) + 1)
          end do
       end if
@@ -284,14 +290,15 @@ contains
       call sort_rows(self%kept)
    end subroutine read_ahead
 
-   subroutine check_row(path, points, row, error)
+   subroutine check_row(path, points, number, row, error)
       character(len=*), intent(in) :: path
       integer, intent(in) :: points
+      integer, intent(in) :: number
       real(wp), intent(in) :: row(:)
       type(error_type), allocatable, intent(out) :: error
       character(len=:), allocatable :: place
 
-      place = path//': row '//to_text(nint(row(column_row)))//': '
+      place = path//': row '//to_text(number)//': '
       if (.not. (row(column_position) >= 0 .and. row(column_position) < points)) then
          call input_error(error, place//'position '//to_text(row(column_position))// &
                           ' is not on the circle, 0 … '//to_text(points)//' (exclusive)')

@@ -95,7 +95,8 @@ contains
       self%config = config
       status = nf90mpi_open(domain%communicator%handle(), partial_name(config%path), nf90_write, &
                             MPI_INFO_NULL%MPI_VAL, self%id)
-      call expect_written(status, partial_name(config%path), 'cannot be opened to go on', error)
+      call expect_written(status, partial_name(config%path), &
+                          'cannot be opened to go on; begin anew with --fresh', error)
       if (.not. allocated(error)) call prepare(self, domain, run, error)
       if (.not. allocated(error)) then
          do score = 1, scores_kept

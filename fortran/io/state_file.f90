@@ -1,11 +1,13 @@
 !> A truth read from a file: `state(time, x)` with its `time(time)`, netCDF-4 or classic.
 module da_io_state_file
    use netcdf, only: nf90_open, nf90_close, nf90_inq_varid, nf90_inquire_variable, &
-      nf90_inquire_dimension, nf90_get_var, nf90_nowrite, nf90_noerr
+      nf90_inquire_dimension, nf90_get_var, nf90_get_att, nf90_nowrite, nf90_noerr, &
+      nf90_fill_double, nf90_max_name
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
    use da_base_error, only: error_type, input_error
    use da_base_text, only: to_text
+   use da_io_classic_header, only: check_complete
    use da_io_netcdf_status, only: expect_read
    implicit none
    private
@@ -16,6 +18,7 @@ module da_io_state_file
       character(len=:), allocatable :: path
       integer, private :: id = -1
       integer, private :: variable = -1
+      real(wp), private :: fill_value = nf90_fill_double
       integer, private :: first_kept = 1
       real(wp), allocatable, private :: kept(:, :)
    contains
@@ -27,7 +30,8 @@ module da_io_state_file
 
 contains
 
-   !> Open and check a file: `x` must have the domain's points and record k the time k × interval.
+   !> Open and check a file: `x` must have the domain's points, record k the time k × interval, and
+   !> all values must be there.
    subroutine open_state_file(path, domain, cycles, interval, file, error)
       character(len=*), intent(in) :: path
       type(domain_type), intent(in) :: domain
@@ -39,10 +43,14 @@ contains
       integer :: rank
       integer :: points
       integer :: records
+      integer :: k
+      character(len=nf90_max_name) :: names(2)
+      real(wp) :: state(domain%n)
 
       file%path = path
       call expect_read(nf90_open(path, nf90_nowrite, file%id), path, &
-                       'cannot be opened as netCDF', error)
+                       'cannot be opened as netCDF: is it there, and whole?', error)
+      if (.not. allocated(error)) call check_complete(path, error)
       if (allocated(error)) return
       call expect_read(nf90_inq_varid(file%id, 'state', file%variable), path, &
                        'has no variable state(time, x)', error)
@@ -57,11 +65,16 @@ contains
       end if
       call expect_read(nf90_inquire_variable(file%id, file%variable, dimids=dimensions), path, &
                        'state cannot be inquired', error)
-      call expect_read(nf90_inquire_dimension(file%id, dimensions(1), len=points), path, &
+      call expect_read(nf90_inquire_dimension(file%id, dimensions(1), names(1), points), path, &
                        'dimension x cannot be inquired', error)
-      call expect_read(nf90_inquire_dimension(file%id, dimensions(2), len=records), path, &
+      call expect_read(nf90_inquire_dimension(file%id, dimensions(2), names(2), records), path, &
                        'dimension time cannot be inquired', error)
       if (allocated(error)) return
+      if (points /= domain%total .and. records == domain%total) then
+         call input_error(error, path//': state('//trim(names(2))//', '//trim(names(1))// &
+                          ') is the wrong way round: state(time, x) is needed, x varying fastest')
+         return
+      end if
       if (points /= domain%total) then
          call input_error(error, path//': state has '//to_text(points)//' points, the model '// &
                           to_text(domain%total)//': set n = '//to_text(points)// &
@@ -78,6 +91,13 @@ contains
       if (allocated(error)) return
       allocate (file%kept(domain%n, min(cycles + 1, max(1, values_ahead/domain%n))))
       file%first_kept = -size(file%kept, 2)
+      if (nf90_get_att(file%id, file%variable, '_FillValue', file%fill_value) /= nf90_noerr) then
+         file%fill_value = nf90_fill_double
+      end if
+      do k = 0, cycles
+         call file%read_state(domain, k, state, error)
+         if (allocated(error)) return
+      end do
    end subroutine open_state_file
 
    subroutine check_times(file, cycles, interval, error)
@@ -131,8 +151,9 @@ contains
          self%first_kept = cycle
       end if
       x = self%kept(:, cycle - self%first_kept + 1)
-      if (.not. all(abs(x) <= huge(x))) then
-         call input_error(error, self%path//': state is not finite at record '//to_text(cycle))
+      if (any(.not. abs(x) <= huge(x) .or. abs(x - self%fill_value) <= 0)) then
+         call input_error(error, self%path//': state has missing values, or some that are not '// &
+                          'finite, at record '//to_text(cycle)//': all are needed')
       end if
    end subroutine read_state
 

@@ -1,5 +1,5 @@
-!> Lorenz-96 with a cubic term: a truth whose model error has structure (the test of the ECMWF course on
-!> machine learning in data assimilation by Bocquet and Brajard).
+!> Lorenz-96 with a cubic term: a truth whose model error has structure (the test of the ECMWF
+!> course on machine learning in data assimilation by Bocquet and Brajard).
 !>
 !> dx_i/dt = (x_{i+1} - x_{i-2}) x_{i-1} + ν [x_{i+1} x_{i-1} (x_{i+2} - x_{i-2})
 !>           - x_{i+2} x_i (x_{i+3} - x_{i-1})] - λ x_i + F
@@ -45,7 +45,8 @@ contains
       call namelists%get('forcing', config%forcing, 'forcing F')
       call namelists%get('damping', config%damping, 'linear damping λ', minimum=0.0_wp)
       call namelists%get('cubic', config%cubic, 'factor ν of the cubic term')
-      call namelists%get('dt', config%dt, 'time step of the Runge-Kutta scheme of order 4', above=0.0_wp)
+      call namelists%get('dt', config%dt, 'time step of the Runge-Kutta scheme of order 4', &
+                         above=0.0_wp)
       call namelists%close_group(error)
    end subroutine read_lorenz96_cubic
 

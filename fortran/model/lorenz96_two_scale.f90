@@ -1,10 +1,11 @@
-!> The two-scale Lorenz-96 model (Lorenz 1996; Wilks 2005): slow variables X, each with J fast ones Y.
+!> The two-scale Lorenz-96 model (Lorenz 1996; Wilks 2005): slow variables X, each with J fast ones
+!> Y.
 !>
 !> dX_k/dt   = (X_{k+1} - X_{k-2}) X_{k-1} - X_k + F - (h c/b) Σ_j Y_{j,k}
 !> dY_{j,k}/dt = c b Y_{j+1,k} (Y_{j-1,k} - Y_{j+2,k}) - c Y_{j,k} + (h c/b) X_k,
 !>
-!> the Y forming one circle through all sectors: Y_{J+1,k} is Y_{1,k+1}. Component 1 of a point is its X,
-!> component 1 + j its Y_j.
+!> the Y forming one circle through all sectors: Y_{J+1,k} is Y_{1,k+1}. Component 1 of a point is
+!> its X, component 1 + j its Y_j.
 module da_model_lorenz96_two_scale
    use da_base_kinds, only: wp
    use da_base_error, only: error_type
@@ -50,7 +51,8 @@ contains
       type(error_type), allocatable, intent(out) :: error
       integer, parameter :: fewest_points = 4
 
-      call namelists%open_group('lorenz96_two_scale', 'Two-scale Lorenz-96 (Lorenz 1996; Wilks 2005), '// &
+      call namelists%open_group('lorenz96_two_scale', &
+                                'Two-scale Lorenz-96 (Lorenz 1996; Wilks 2005), '// &
                                 'used by model = ''lorenz96_two_scale''')
       call namelists%get('n', config%n, 'number of slow variables', minimum=fewest_points)
       call namelists%get('fast', config%fast, 'fast variables J of each slow one', minimum=1)
@@ -58,7 +60,8 @@ contains
       call namelists%get('h', config%h, 'strength of the coupling')
       call namelists%get('b', config%b, 'ratio of the amplitudes', above=0.0_wp)
       call namelists%get('c', config%c, 'ratio of the time scales', above=0.0_wp)
-      call namelists%get('dt', config%dt, 'time step of the Runge-Kutta scheme of order 4', above=0.0_wp)
+      call namelists%get('dt', config%dt, 'time step of the Runge-Kutta scheme of order 4', &
+                         above=0.0_wp)
       call namelists%close_group(error)
    end subroutine read_lorenz96_two_scale
 
@@ -140,7 +143,8 @@ contains
 
       do i = 1, n
          df(i, 1) = (dx(left + i + 1, 1) - dx(left + i - 2, 1))*x(left + i - 1, 1) &
-                    + (x(left + i + 1, 1) - x(left + i - 2, 1))*dx(left + i - 1, 1) - dx(left + i, 1)
+                    + (x(left + i + 1, 1) - x(left + i - 2, 1))*dx(left + i - 1, 1) - dx(left &
+                    + i, 1)
       end do
       do j = 1, self%fast
          call neighbour(self, j, -1, before, p)
@@ -149,16 +153,18 @@ contains
          do i = 1, n
             df(i, 1) = df(i, 1) - self%coupling*dx(left + i, 1 + j)
             df(i, 1 + j) = self%fast_advection*(dx(left + i + q, next) &
-                                                *(x(left + i + p, before) - x(left + i + r, after)) &
-                                                + x(left + i + q, next) &
-                                                *(dx(left + i + p, before) - dx(left + i + r, after))) &
+                                                *(x(left + i + p, before) - x(left + i + r, &
+                                                after)) + x(left + i + q, next) &
+                                                *(dx(left + i + p, before) - dx(left + i + r, &
+                                                after))) &
                            - self%fast_damping*dx(left + i, 1 + j) + self%coupling*dx(left + i, 1)
          end do
       end do
    end subroutine tendency_tl
 
-   !> X_k gathers from four slow tendencies and its own fast ones; Y_j from the fast tendencies of j - 1,
-   !> j + 1 and j - 2 along the circle, in which it is the next, the one before and the one after next.
+   !> X_k gathers from four slow tendencies and its own fast ones; Y_j from the fast tendencies of j
+   !> - 1, j + 1 and j - 2 along the circle, in which it is the next, the one before and the one
+   !> after next.
    pure subroutine tendency_ad(self, n, x, df, dx)
       class(lorenz96_two_scale_type), intent(in) :: self
       integer, intent(in) :: n
@@ -172,8 +178,10 @@ contains
       integer :: j
 
       do i = 1, n
-         dx(i, 1) = x(pad + i - 2, 1)*df(right + i - 1, 1) - x(pad + i + 1, 1)*df(right + i + 2, 1) &
-                    + (x(pad + i + 2, 1) - x(pad + i - 1, 1))*df(right + i + 1, 1) - df(right + i, 1)
+         dx(i, 1) = x(pad + i - 2, 1)*df(right + i - 1, 1) - x(pad + i + 1, 1)*df(right + i + 2, &
+                                                                                  1) &
+                    + (x(pad + i + 2, 1) - x(pad + i - 1, 1))*df(right + i + 1, 1) - df(right &
+                    + i, 1)
       end do
       do j = 1, self%fast
          do s = -2, 2

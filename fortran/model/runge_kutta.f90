@@ -1,7 +1,9 @@
-!> Models given by their tendency alone: fourth-order Runge-Kutta steps, tangent linear and adjoint follow.
+!> Models given by their tendency alone: fourth-order Runge-Kutta steps, tangent linear and adjoint
+!> follow.
 !>
-!> A tendency that reaches l points left and r right makes a step that reaches four times as far. Every stage is
-!> computed on the points that later stages need; the adjoint gathers, with the transposed reach.
+!> A tendency that reaches l points left and r right makes a step that reaches four times as far.
+!> Every stage is computed on the points that later stages need; the adjoint gathers, with the
+!> transposed reach.
 module da_model_runge_kutta
    use da_base_kinds, only: wp
    use da_model_type, only: model_type
@@ -81,7 +83,8 @@ contains
          call self%tendency(n + w, xh(2*l + 1:2*l + n + 2*w, :) + 0.5_wp*self%dt*k2, k3)
          call self%tendency(n, xh(3*l + 1:3*l + n + w, :) + self%dt*k3, k4)
          y = xh(4*l + 1:4*l + n, :) + self%dt/6*(k1(3*l + 1:3*l + n, :) &
-                                                 + 2*(k2(2*l + 1:2*l + n, :) + k3(l + 1:l + n, :)) + k4)
+                                                 + 2*(k2(2*l + 1:2*l + n, :) + k3(l + 1:l + n, &
+                                                 :)) + k4)
       end associate
    end subroutine slab_forward
 
@@ -103,7 +106,8 @@ contains
          call self%tendency_tl(n + w, x3, dxh(2*l + 1:2*l + n + 2*w, :) + 0.5_wp*self%dt*d2, d3)
          call self%tendency_tl(n, x4, dxh(3*l + 1:3*l + n + w, :) + self%dt*d3, d4)
          dy = dxh(4*l + 1:4*l + n, :) + self%dt/6*(d1(3*l + 1:3*l + n, :) &
-                                                   + 2*(d2(2*l + 1:2*l + n, :) + d3(l + 1:l + n, :)) + d4)
+                                                   + 2*(d2(2*l + 1:2*l + n, :) + d3(l + 1:l + n, &
+                                                   :)) + d4)
       end associate
    end subroutine slab_tl
 
@@ -118,8 +122,8 @@ contains
 
       w = sum(self%tendency_reach)
       call stages(self, n + 4*w, xh, x2, x3, x4)
-      associate (l => self%tendency_reach(1), r => self%tendency_reach(2), c => self%components_in, &
-                 dt => self%dt)
+      associate (l => self%tendency_reach(1), r => self%tendency_reach(2), &
+                 c => self%components_in, dt => self%dt)
          allocate (a4(n + 3*w, c), a3(n + 2*w, c), a2(n + w, c), a1(n, c))
          call self%tendency_ad(n + 3*w, x4, dt/6*dyh, a4)
          call self%tendency_ad(n + 2*w, x3(w + 1:w + n + 4*w, :), &

@@ -154,8 +154,8 @@ contains
             end do
          end do
          call eigen%decompose(s, error)
-         call eigen%power(-0.5_wp, root)
-         call eigen%power(-1.0_wp, inverse)
+         call eigen%compose(1/sqrt(eigen%values), root)
+         call eigen%compose(1/eigen%values, inverse)
          average = sum(x(i, :))/members
          row = x(i, :) - average
          analysis(i, :) = average + dot_product(row, matmul(inverse, projected))/sqrt(members &

@@ -55,7 +55,7 @@ contains
          one_fast = new_lorenz96_two_scale(lorenz96_two_scale_config(n=sizes(s), fast=1))
          call check_operator(tests, 'lorenz96_cubic', cubic, cubic, domain, whole)
          call check_operator(tests, 'lorenz96_two_scale', two_scale, two_scale, domain, whole)
-         call check_operator(tests, 'lorenz96_two_scale, one fast', one_fast, one_fast, domain, whole)
+         call check_operator(tests, 'one fast variable', one_fast, one_fast, domain, whole)
          call check_operator(tests, 'interpolation', observe, observe_whole, domain, whole)
          call check_operator(tests, 'two model steps', two_steps, two_steps, domain, whole)
          call check_operator(tests, 'observed model', observed, observed_whole, domain, whole)

@@ -1,0 +1,250 @@
+!> How a run begins: its input checked and opened, its first state drawn or read from a checkpoint.
+module da_cycle_start
+   use da_base_communicator, only: communicator_type
+   use da_base_domain, only: domain_type, new_domain
+   use da_base_error, only: error_type, input_error, status_bad_input
+   use da_base_random, only: random_key_type, stream_ensemble
+   use da_base_system, only: file_exists, remove_file, same_file, writable_directory, directory_of
+   use da_base_text, only: to_text
+   use da_cycle_config, only: config_type
+   use da_cycle_observation_source, only: observation_source_type, new_observation_source
+   use da_cycle_truth, only: truth_type, new_truth
+   use da_ensemble_initialise, only: draw_from_attractor, perturb
+   use da_ensemble_type, only: ensemble_type
+   use da_io_checkpoint, only: read_checkpoint
+   use da_io_run_file, only: run_file_type, partial_name
+   use da_io_run_layout, only: run_description_type
+   use da_verification_record, only: record_type
+   implicit none
+   private
+   public :: run_type, start_run, begin
+   public :: start_new, start_afresh, start_from_checkpoint
+
+   !> How a run begins: new (refused where an unfinished one left a checkpoint), afresh, or from
+   !> that.
+   integer, parameter :: start_new = 1
+   integer, parameter :: start_afresh = 2
+   integer, parameter :: start_from_checkpoint = 3
+
+   !> All that moves in a run.
+   type :: run_type
+      type(config_type) :: config
+      type(domain_type) :: domain
+      type(truth_type) :: truth
+      type(observation_source_type) :: source
+   end type run_type
+
+contains
+
+   !> Check everything that a run needs, files included, and open its input; nothing is written.
+   subroutine start_run(communicator, config, run, error)
+      type(communicator_type), intent(in) :: communicator
+      type(config_type), intent(in) :: config
+      type(run_type), intent(out) :: run
+      type(error_type), allocatable, intent(out) :: error
+
+      run%config = config
+      call new_domain(config%model%points, communicator, run%domain, error)
+      if (allocated(error)) return
+      call new_truth(config%truth, config%truth_model, config%truth_steps, run%domain, &
+                     config%seed, config%cycles, config%interval, run%truth, error)
+      call communicator%agree(error)
+      if (allocated(error)) then
+         error%message = config%namelist//': &truth file: '//error%message
+         return
+      end if
+      if (run%truth%exists .and. size(run%truth%x, 2) < config%model%components_in) then
+         call input_error(error, config%namelist//": &cycle model = '"//config%model_name// &
+                          "' has "//to_text(config%model%components_in)//' values a point, the '// &
+                          'truth only '//to_text(size(run%truth%x, 2)))
+         return
+      end if
+      call new_observation_source(config%observations, run%domain, config%seed, config%cycles, &
+                                  config%interval, run%source, error)
+      call communicator%agree(error)
+      if (allocated(error)) then
+         error%message = config%namelist//': &observations '//error%message
+         return
+      end if
+      if (communicator%is_root()) then
+         call check_place(config, config%output%path, '&output', error)
+         if (.not. allocated(error)) then
+            call check_place(config, config%checkpoint, '&checkpoint', error)
+         end if
+         if (.not. allocated(error) .and. &
+             (config%checkpoint == config%output%path .or. &
+              config%checkpoint == partial_name(config%output%path))) then
+            call input_error(error, config%namelist//": &checkpoint file = '"//config%checkpoint// &
+                             "': is the output file; name another")
+         end if
+      end if
+      call communicator%agree(error)
+   end subroutine start_run
+
+   !> A file must be one that can be written, and none of those that are read.
+   subroutine check_place(config, path, group, error)
+      type(config_type), intent(in) :: config
+      character(len=*), intent(in) :: path
+      character(len=*), intent(in) :: group
+      type(error_type), allocatable, intent(out) :: error
+      character(len=:), allocatable :: place
+
+      place = config%namelist//': '//group//" file = '"//path//"': "
+      if (writable_directory(path)) then
+         call input_error(error, place//'is a directory; name a file')
+      else if (.not. writable_directory(directory_of(path))) then
+         call input_error(error, place//"no file can be written in '"//directory_of(path)// &
+                          "' (does it exist, and may you write there?)")
+      else if (any([same_file(path, config%namelist), same_file(path, config%truth%file), &
+                    same_file(path, config%observations%file)])) then
+         call input_error(error, place// &
+                          'is read by this run and would be overwritten; name another')
+      end if
+   end subroutine check_place
+
+   !> The state after cycle `done`, and the output file ready for the next: from nothing or a
+   !> checkpoint.
+   subroutine begin(run, start, version, command, ensemble, record, output, done, error)
+      type(run_type), intent(inout) :: run
+      integer, intent(in) :: start
+      character(len=*), intent(in) :: version
+      character(len=*), intent(in) :: command
+      type(ensemble_type), intent(inout) :: ensemble
+      type(record_type), intent(inout) :: record
+      type(run_file_type), intent(inout) :: output
+      integer, intent(out) :: done
+      type(error_type), allocatable, intent(out) :: error
+      type(run_description_type) :: description
+      !> A checkpoint; an output file that was finished just before its checkpoint was to go.
+      integer :: found(2)
+
+      associate (config => run%config, domain => run%domain)
+         description%cycles = config%cycles
+         description%interval = config%interval
+         description%burn_in = config%burn_in
+         description%components = config%model%components_in
+         description%members = ensemble%members
+         description%has_truth = run%truth%exists
+         description%observations = run%source%rows_before(config%cycles + 1)
+         description%version = version
+         description%command = command
+         description%namelist = config%effective
+         description%title = config%title
+         done = 0
+         found = 0
+         if (domain%communicator%is_root()) then
+            found = merge(1, 0, [file_exists(config%checkpoint), is_complete(config%output%path)])
+         end if
+         call domain%communicator%broadcast_integers(found, 0)
+         if (found(1) == 1 .and. start == start_new) then
+            call input_error(error, config%checkpoint// &
+                             ' was left by an unfinished run: go on with '// &
+                             '--restart, or begin anew with --fresh')
+            return
+         end if
+         if (found(1) == 1 .and. start == start_from_checkpoint) then
+            if (found(2) == 1) then
+               done = config%cycles
+               if (domain%communicator%is_root()) call remove_file(config%checkpoint)
+               return
+            end if
+            call resume(run, ensemble, done, error)
+            if (.not. allocated(error)) then
+               call output%reopen(domain, config%output, description, done, record, error)
+            end if
+            if (allocated(error)) error%status = status_bad_input
+            return
+         end if
+         if (domain%communicator%is_root()) call remove_file(config%checkpoint)
+         call run%truth%begin(domain, error)
+         call domain%communicator%agree(error)
+         if (allocated(error)) return
+         call first_ensemble(run, ensemble)
+         call output%create(domain, config%output, description, error)
+         if (allocated(error)) then
+            error%message = config%namelist//': &output file: '//error%message
+            error%status = status_bad_input
+         end if
+      end associate
+   end subroutine begin
+
+   function is_complete(path) result(yes)
+      character(len=*), intent(in) :: path
+      logical :: yes
+
+      yes = .false.
+      if (file_exists(path)) yes = .not. file_exists(partial_name(path))
+   end function is_complete
+
+   subroutine first_ensemble(run, ensemble)
+      type(run_type), intent(inout) :: run
+      type(ensemble_type), intent(inout) :: ensemble
+
+      associate (config => run%config%ensemble, key => random_key_type(run%config%seed, &
+                                                                       stream_ensemble))
+         if (config%initial == 'truth') then
+            call perturb(run%domain, key, run%truth%x(:, :size(ensemble%x, 2), 1), &
+                         config%initial_sd, ensemble%x)
+         else
+            call draw_from_attractor(run%config%model, run%domain, key, config%spin_up, ensemble%x)
+         end if
+      end associate
+   end subroutine first_ensemble
+
+   !> Read the checkpoint; it must come from the same settings.
+   subroutine resume(run, ensemble, done, error)
+      type(run_type), intent(inout) :: run
+      type(ensemble_type), intent(inout) :: ensemble
+      integer, intent(out) :: done
+      type(error_type), allocatable, intent(out) :: error
+      character(len=:), allocatable :: binding
+
+      associate (config => run%config, domain => run%domain)
+         if (run%truth%must_be_kept()) then
+            call read_checkpoint(config%checkpoint, domain, done, binding, ensemble%x, &
+                                 run%truth%x, error)
+         else
+            call read_checkpoint(config%checkpoint, domain, done, binding, ensemble%x, &
+                                 run%truth%x(:, :, :0), error)
+         end if
+         if (allocated(binding)) then
+            if (binding /= config%binding) then
+               call input_error(error, config%checkpoint//' comes from other settings: '// &
+                                first_difference(binding, config%binding)// &
+                                '; restore them, or begin anew with --fresh')
+            end if
+         end if
+      end associate
+   end subroutine resume
+
+   !> The first line in which two namelists differ.
+   pure function first_difference(before, now) result(text)
+      character(len=*), intent(in) :: before
+      character(len=*), intent(in) :: now
+      character(len=:), allocatable :: text
+      character(len=1), parameter :: newline = achar(10)
+      integer :: group
+      integer :: start
+      integer :: i
+
+      group = 1
+      start = 1
+      do i = 1, min(len(before), len(now))
+         if (before(i:i) /= now(i:i)) exit
+         if (before(i:i) == '&') group = i
+         if (before(i:i) == newline) start = i + 1
+      end do
+      text = before(group:group + scan(before(group:), newline) - 2)//" has '"//line(before)// &
+             "' there, '"//line(now)//"' now"
+
+   contains
+
+      pure function line(namelist)
+         character(len=*), intent(in) :: namelist
+         character(len=:), allocatable :: line
+
+         line = trim(adjustl(namelist(min(start, len(namelist) + 1):)))
+         if (index(line, newline) > 0) line = line(:index(line, newline) - 1)
+      end function line
+   end function first_difference
+end module da_cycle_start
