@@ -1,0 +1,97 @@
+"""What the documentation says is so: the namelist reference, the links, the experiments."""
+
+import importlib.util
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+FOLDERS = ("docs", "experiments", "fortran")
+PAGES = sorted(
+    page.relative_to(REPOSITORY).as_posix()
+    for page in [
+        *REPOSITORY.glob("*.md"),
+        *(p for f in FOLDERS for p in (REPOSITORY / f).rglob("*.md")),
+    ]
+)
+NAMELISTS = sorted(path.name for path in (REPOSITORY / "experiments").glob("*.nml"))
+
+
+def load(path: str) -> ModuleType:
+    """A script of the repository as a module."""
+    spec = importlib.util.spec_from_file_location(Path(path).stem, REPOSITORY / path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def read(path: str) -> str:
+    return (REPOSITORY / path).read_text(encoding="utf-8")
+
+
+def anchors(text: str) -> set[str]:
+    """What headings are called in links, as GitHub makes it."""
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_namelist_reference_is_what_the_program_prints(program: Path) -> None:
+    done = subprocess.run([program, "--defaults"], capture_output=True, text=True, check=True)
+    maker = load("docs/make_namelist_reference.py")
+    assert maker.page(done.stdout) == read("docs/namelist.md"), (
+        "run docs/make_namelist_reference.py"
+    )
+
+
+def test_namelist_reference_leaves_no_key_out(program: Path) -> None:
+    """Counted in the plain text, without the script's own parser."""
+    done = subprocess.run([program, "--defaults"], capture_output=True, text=True, check=True)
+    printed = re.findall(r"^(?:! )? {3}(?:! )?(\w+) =(?: *!| [^ ])", done.stdout, re.MULTILINE)
+    assert re.findall(r"^\| `(\w+)`", read("docs/namelist.md"), re.MULTILINE) == printed
+    groups = re.findall(r"^(?:! )?&(\w+)$", done.stdout, re.MULTILINE)
+    assert re.findall(r"^## &(\w+)$", read("docs/namelist.md"), re.MULTILINE) == groups
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    text = read(page)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith(("http://", "https://")):
+            continue
+        path, _, anchor = target.partition("#")
+        linked = (REPOSITORY / page).parent / path if path else REPOSITORY / page
+        assert linked.exists(), f"{page}: {target}"
+        if anchor:
+            assert anchor in anchors(linked.read_text(encoding="utf-8")), f"{page}: {target}"
+
+
+@pytest.mark.parametrize("name", NAMELISTS)
+def test_experiments_are_right_and_named_after_their_file(name: str, program: Path) -> None:
+    path = REPOSITORY / "experiments" / name
+    done = subprocess.run([program, "--check", path], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    title = re.search(r"title = '(\w+):", path.read_text(encoding="utf-8"))
+    assert title is not None
+    assert title[1] == path.stem
+    assert f"file = '{path.stem}.nc'" in path.read_text(encoding="utf-8")
+
+
+def test_published_scores_are_of_experiments_and_in_the_table() -> None:
+    published = tomllib.loads(read("experiments/published.toml"))
+    table = {
+        row[0]: row[1]
+        for row in re.findall(
+            r"^\| `(\w+)` \|[^|]*\| ([^|]*) \|", read("experiments/README.md"), re.M
+        )
+    }
+    assert {f"{name}.nml" for name in published} <= set(NAMELISTS)
+    assert {name: f"{score['rmse']:g}" for name, score in published.items()} == {
+        name: score for name, score in table.items() if score != "-"
+    }
+    assert {f"{name}.nml" for name in table} == set(NAMELISTS)
