@@ -1,0 +1,161 @@
+"""A run that was killed goes on, on any number of ranks, to the bytes of one that was not."""
+
+import filecmp
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import netCDF4
+import numpy as np
+import pytest
+
+from dacycle import namelist as nml
+
+Groups = dict[str, dict[str, Any]]
+Run = Callable[..., Path]
+Finished = Callable[[Groups], None]
+
+KILLED_AFTER = 100
+"""Cycles of the checkpoint at which a run is killed; there are five times as many."""
+
+COMMON: Groups = {
+    "cycle": {"cycles": 500, "burn_in": 100, "analysis": "letkf"},
+    "ensemble": {"members": 10},
+    "checkpoint": {"every": 7},
+}
+CASES: dict[str, Groups] = {
+    "letkf": {},
+    "etkf": {"cycle": {"analysis": "etkf"}},
+    "stochastic_enkf": {"cycle": {"analysis": "stochastic_enkf"}},
+    # A free run would be over too soon if it were not held up by checkpoints.
+    "none": {"cycle": {"analysis": "none"}, "checkpoint": {"every": 3}},
+    "climatology": {"cycle": {"analysis": "climatology"}, "checkpoint": {"every": 3}},
+    "members": {"output": {"members_every": 5, "fields_every": 3}},
+    "scores only": {"output": {"fields_every": 0, "feedback": False}},
+    "other truth": {"truth_lorenz96": {"forcing": 8.3}, "observations": {"stride": 1.7}},
+    "another place": {"checkpoint": {"file": "kept"}},
+}
+
+
+def case(name: str) -> Groups:
+    return nml.merge(COMMON, CASES[name])
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after"),
+    [("letkf", 1, 3), ("letkf", 3, 2), *((name, 2, 1) for name in CASES)],
+)
+def test_a_killed_run_goes_on(
+    name: str,
+    before: int,
+    after: int,
+    unfinished: Callable[..., Path],
+    run: Run,
+    assert_finished: Finished,
+    tmp_path: Path,
+) -> None:
+    unfinished(case(name), before, KILLED_AFTER)
+    run(case(name), tmp_path, after, ["--restart"])
+    assert_finished(case(name))
+
+
+@pytest.mark.parametrize("moment", [1, 200, 350])
+def test_killed_at_any_moment(
+    moment: int,
+    unfinished: Callable[..., Path],
+    run: Run,
+    assert_finished: Finished,
+    tmp_path: Path,
+) -> None:
+    unfinished(case("letkf"), 2, moment)
+    run(case("letkf"), tmp_path, 1, ["--restart"])
+    assert_finished(case("letkf"))
+
+
+def test_killed_before_the_first_checkpoint(
+    begin: Callable[..., Any],
+    files: Callable[[], set[str]],
+    run: Run,
+    assert_finished: Finished,
+    tmp_path: Path,
+) -> None:
+    groups = nml.merge(case("letkf"), {"checkpoint": {"every": 450}})
+    job = begin(groups, 2)
+    job.wait_for((tmp_path / "run.nc.part").exists)
+    job.kill()
+    assert files() == {"run.nml", "run.nc.part"}
+    run(groups, tmp_path, 1, ["--restart"])
+    assert_finished(groups)
+
+
+def test_killed_again_and_again(begin: Callable[..., Any], assert_finished: Finished) -> None:
+    """With a checkpoint each cycle, a kill falls into the writing of one now and then."""
+    groups = nml.merge(case("letkf"), {"checkpoint": {"every": 1}})
+    done = 0
+    for ranks in (1, 3, 2):
+        job = begin(groups, ranks, "--restart")
+        job.wait_for_checkpoint(done + 80)
+        job.kill()
+        assert job.cycle() >= done + 80
+        done = job.cycle()
+    status, output, _ = begin(groups, 2, "--restart").end()
+    assert status == 0
+    assert f"goes on after cycle {done} from run.nc.checkpoint" in output
+    assert_finished(groups)
+
+
+def test_input_from_files(
+    make_truth: Callable[..., Path],
+    make_observations: Callable[..., Path],
+    unfinished: Callable[..., Path],
+    run: Run,
+    files: Callable[[], set[str]],
+    tmp_path: Path,
+) -> None:
+    cycles, n = 500, 8
+    truth = 2.0 + np.cos(np.arange(cycles + 1)[:, None] / 5 + np.arange(n))
+    value = truth[1:].ravel() + np.sin(np.arange(float(cycles * n)))
+    value[::13] = np.nan
+    make_truth(records=cycles + 1, n=n, state=truth)
+    make_observations(cycles=cycles, n=n, value=value)
+    groups = nml.merge(
+        COMMON,
+        {
+            "lorenz96": {"n": n},
+            "truth": {"source": "file", "file": str(tmp_path / "truth.nc")},
+            "observations": {"source": "file", "file": str(tmp_path / "observations.nc")},
+            "checkpoint": {"every": 3},
+        },
+    )
+    unfinished(groups, 2, KILLED_AFTER)
+    found = run(groups, tmp_path, 3, ["--restart"])
+    assert files() == {"run.nml", "run.nc", "truth.nc", "observations.nc"}
+    assert filecmp.cmp(found, run(groups, tmp_path / "uninterrupted"), shallow=False)
+
+
+def test_a_killed_run_can_begin_anew(
+    unfinished: Callable[..., Path], run: Run, assert_finished: Finished, tmp_path: Path
+) -> None:
+    """`--fresh` takes nothing from the run before: not its settings either."""
+    unfinished(nml.merge(case("letkf"), {"cycle": {"seed": 99}}), 2)
+    run(case("letkf"), tmp_path, 1, ["--fresh"])
+    assert_finished(case("letkf"))
+
+
+@pytest.mark.parametrize("option", ["--restart", "--fresh"])
+def test_without_a_checkpoint_a_run_begins_at_the_beginning(
+    option: str, run: Run, assert_finished: Finished, tmp_path: Path
+) -> None:
+    run(case("letkf"), tmp_path, 1, [option])
+    assert_finished(case("letkf"))
+
+
+def test_other_checkpoints_may_follow(
+    unfinished: Callable[..., Path], run: Run, tmp_path: Path
+) -> None:
+    """How often checkpoints are made is no property of the result."""
+    unfinished(case("letkf"), 1)
+    done = run(nml.merge(case("letkf"), {"checkpoint": {"every": 0}}), tmp_path, 1, ["--restart"])
+    whole = run(case("letkf"), tmp_path / "uninterrupted")
+    with netCDF4.Dataset(done) as one, netCDF4.Dataset(whole) as other:
+        np.testing.assert_array_equal(one["analysis_mean"][:], other["analysis_mean"][:])

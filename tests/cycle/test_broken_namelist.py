@@ -1,0 +1,189 @@
+"""Each mistake in a namelist is answered by one clear line, from one rank, and nothing else."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SHORT = "&cycle cycles = 6, burn_in = 2 /\n"
+
+SYNTAX = {
+    "unknown group": (
+        SHORT + "&localization radius = 3.0 /",
+        "line 2: &localization known: cycle,",
+    ),
+    "unknown key": ("&lorenz96 forcng = 8.0 /", "line 1: &lorenz96 forcng known: n, forcing, dt"),
+    "key of another group": ("&cycle members = 5 /", "&cycle members known: title,"),
+    "no slash at the end": ("&cycle\n   cycles = 6\n", "line 1: &cycle not ended by '/'"),
+    "no slash before a group": (
+        "&cycle\n cycles = 6\n&lorenz96 n = 8 /",
+        "line 3: &lorenz96 begins before the '/' that ends &cycle (line 1)",
+    ),
+    "unclosed string": ("&cycle\n title = 'abc\n/\n", "line 2: string is not closed by '"),
+    "value outside groups": (SHORT + "n = 8\n", "line 2: 'n' outside a group &name"),
+    "a group twice": (SHORT + SHORT, "line 2: &cycle second time line 1"),
+    "a key twice": ("&lorenz96 n = 8\n n = 9 /", "line 2: &lorenz96 n second time line 1"),
+    "no value": ("&cycle cycles = /", "line 1: &cycle cycles empty value"),
+    "no value before the next": ("&cycle cycles = , burn_in = 2 /", "&cycle cycles empty value"),
+    "no equals sign": ("&cycle cycles 6 /", "line 1: &cycle 'cycles' 'key = value'"),
+    "an element alone": ("&observations positions(2) = 3.0 /", "positions(2) in one list"),
+    "a nameless group": ("& n = 8 /", "line 1: name of a group"),
+    "another language": ('{"cycle": {"cycles": 6}}', "line 1: '{' outside a group &name"),
+    "bytes": (bytes(range(256)) * 8, "not a text file namelist"),
+    "UTF-16": (SHORT.encode("utf-16"), "not a text file namelist"),
+}
+
+VALUES = {
+    "text for an integer": ("&cycle cycles = 'many' /", "&cycle cycles 'many' integer"),
+    "fraction for an integer": ("&cycle cycles = 6.5 /", "&cycle cycles 6.5 integer"),
+    "integer too large": ("&cycle cycles = 99999999999 /", "&cycle cycles 99999999999 integer"),
+    "word for a number": ("&lorenz96 forcing = eight /", "&lorenz96 forcing eight number"),
+    "text for a number": ("&lorenz96 forcing = '8.0' /", "&lorenz96 forcing '8.0' number"),
+    "NaN for a number": ("&lorenz96 forcing = nan /", "&lorenz96 forcing nan number"),
+    "number for a logical": ("&letkf rotation = 1 /", "&letkf rotation 1 .true. or .false."),
+    "text for a logical": ("&letkf rotation = 'yes' /", "&letkf rotation 'yes' .true. or .false."),
+    "no quotes": ("&cycle analysis = letkf /", "&cycle analysis in quotes 'letkf'"),
+    "two values for one": ("&lorenz96 n = 8 9 /", "&lorenz96 n 2 values: one"),
+    "too few points": ("&lorenz96 n = 3 /", "&lorenz96 n = 3 at least 4"),
+    "no time step": ("&lorenz96 dt = 0.0 /", "&lorenz96 dt = 0.0 above 0.0"),
+    "negative time step": ("&lorenz96 dt = -0.05 /", "&lorenz96 dt = -0.05 above 0.0"),
+    "no cycle": ("&cycle cycles = 0 /", "&cycle cycles = 0 at least 1"),
+    "negative seed": ("&cycle seed = -1 /", "&cycle seed = -1 at least 0"),
+    "no member": ("&ensemble members = 0 /", "&ensemble members = 0 at least 1"),
+    "no inflation factor": ("&inflation prior = 0.0 /", "&inflation prior = 0.0 above 0.0"),
+    "no radius": ("&localisation radius = 0.0 /", "&localisation radius = 0.0 above 0.0"),
+    "no observation error": ("&observations error_sd = 0.0 /", "&observations error_sd above 0.0"),
+    "negative limit": ("&observations gross_error_limit = -1.0 /", "gross_error_limit at least 0"),
+    "negative fields_every": ("&output fields_every = -1 /", "&output fields_every at least 0"),
+    "negative checkpoints": ("&checkpoint every = -1 /", "&checkpoint every = -1 at least 0"),
+    "unknown model": ("&cycle model = 'lorentz96' /", "&cycle model 'lorentz96' known: lorenz96"),
+    "unknown truth model": ("&truth model = 'l96' /", "&truth model 'l96' known: lorenz96"),
+    "unknown analysis": ("&cycle analysis = 'enkf' /", "&cycle analysis 'enkf' stochastic_enkf"),
+    "unknown taper": ("&localisation taper = 'gc' /", "&localisation taper 'gc' gaspari_cohn"),
+    "unknown start": ("&ensemble initial = 'file' /", "&ensemble initial 'file' climatology"),
+    "no output name": ("&output file = '' /", "&output file = '' file name is needed"),
+}
+
+TOGETHER = {
+    "localisation of a global filter": (
+        "&cycle analysis = 'etkf' /\n&localisation radius = 3.0 /",
+        "line 2: &localisation not used in use: cycle, remove it",
+    ),
+    "another filter's group": (
+        "&cycle analysis = 'stochastic_enkf' /\n&etkf rotation = .false. /",
+        "line 2: &etkf not used",
+    ),
+    "inflation of a free run": (
+        "&cycle analysis = 'none' /\n&inflation posterior = 1.1 /",
+        "line 2: &inflation not used",
+    ),
+    "quality control of a free run": (
+        "&cycle analysis = 'none' /\n&observations gross_error_limit = 3.0 /",
+        "&observations gross_error_limit not used analysis = 'none'",
+    ),
+    "one member": (
+        "&cycle analysis = 'etkf' /\n&ensemble members = 1 /",
+        "&ensemble members = 1 'etkf' at least 2",
+    ),
+    "interval between time steps": (
+        "&cycle interval = 0.07 /",
+        "&cycle interval = 0.07 multiple of dt = 0.05 in &lorenz96",
+    ),
+    "interval between the truth's time steps": (
+        "&truth_lorenz96 dt = 0.03 /",
+        "&cycle interval = 0.05 multiple of dt = 0.03 in &truth_lorenz96",
+    ),
+    "all cycles left out": ("&cycle cycles = 6, burn_in = 6 /", "&cycle burn_in = 6 less cycles"),
+    "the truth has another size": ("&truth_lorenz96 n = 20 /", "&truth_lorenz96 n = 20 n = 40"),
+    "nothing to observe": ("&truth source = 'none' /", "&observations source 'twin' no truth"),
+    "no truth file": ("&truth source = 'file' /", "&truth file needed source = 'file'"),
+    "no observation file": ("&observations source = 'file' /", "&observations file needed"),
+    "a truth file that is not used": ("&truth file = 'x.nc' /", "&truth file not used 'twin'"),
+    "an observation file that is not used": (
+        "&observations file = 'x.nc' /",
+        "&observations file not used source = 'twin'",
+    ),
+    "stride of a file": (
+        "&observations source = 'file', file = 'x.nc', stride = 2.0 /",
+        "&observations stride not used source = 'file'",
+    ),
+    "positions and stride": ("&observations positions = 1.0, stride = 2.0 /", "positions stride"),
+    "position off the circle": ("&observations positions = 0.0, 40.0 /", "positions 40.0 circle"),
+    "offset off the circle": ("&observations offset = 40.0 /", "offset = 40.0 less points, 40"),
+    "start from no truth": (
+        "&truth source = 'none' /\n&observations source = 'file', file = 'x.nc' /\n"
+        "&ensemble initial = 'truth' /",
+        "&ensemble initial 'truth' no truth 'climatology'",
+    ),
+    "spread of another start": (
+        "&ensemble initial_sd = 0.1 /",
+        "&ensemble initial_sd not used initial = 'climatology'",
+    ),
+    "fields after the end": (SHORT + "&output fields_every = 7 /", "&output fields_every 6 cycles"),
+    "members after the end": (
+        SHORT + "&output members_every = 7 /",
+        "&output members_every = 7 6 cycles",
+    ),
+}
+
+
+def cases(table: dict[str, tuple[str | bytes, str]]) -> Any:
+    arguments = [(text, words.split()) for text, words in table.values()]
+    return pytest.mark.parametrize(("text", "words"), arguments, ids=list(table))
+
+
+@cases(SYNTAX)
+def test_syntax(text: str | bytes, words: list[str], refused: Callable[..., str]) -> None:
+    assert refused(text, ["run.nml", *words]).startswith("run.nml")
+
+
+@cases(VALUES)
+def test_values(text: str, words: list[str], refused: Callable[..., str]) -> None:
+    assert refused(text, words).startswith("run.nml, line 1: ")
+
+
+@cases(TOGETHER)
+def test_what_does_not_go_together(
+    text: str, words: list[str], refused: Callable[..., str]
+) -> None:
+    assert refused(text, words).startswith("run.nml")
+
+
+@cases(
+    {
+        "unknown group": SYNTAX["unknown group"],
+        "wrong type": VALUES["text for an integer"],
+        "bytes": SYNTAX["bytes"],
+        "found late": TOGETHER["position off the circle"],
+    }
+)
+def test_one_rank_speaks_for_all(
+    text: str | bytes, words: list[str], refused: Callable[..., str]
+) -> None:
+    refused(text, words, ranks=3)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "&cycle\r\n   cycles = 500,\r\n/\r\n",
+        b"\xef\xbb\xbf&cycle cycles = 500 /",
+        "&CYCLE Cycles = 500 ! a comment with / and '\n&END\n",
+        "&cycle title = 'it''s / a ! title', cycles = 500 /",
+        "\t&observations positions = 3*1.5 2, 3.d0 /",
+    ],
+    ids=["empty", "Windows lines", "byte order mark", "capitals", "quotes", "lists"],
+)
+def test_these_are_no_mistakes(
+    text: str | bytes,
+    da_cycle: Callable[..., subprocess.CompletedProcess[str]],
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "run.nml").write_bytes(text if isinstance(text, bytes) else text.encode())
+    done = da_cycle(["--check", "run.nml"], cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "run.nml: right, and so are the files it names\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["run.nml"]

@@ -1,0 +1,84 @@
+"""The output carries all its settings: run again, they give the same file."""
+
+import filecmp
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import f90nml
+import netCDF4
+import pytest
+
+from dacycle import namelist as nml
+from dacycle.runner import defaults
+
+Groups = dict[str, dict[str, Any]]
+DaCycle = Callable[..., subprocess.CompletedProcess[str]]
+
+SHORT: Groups = {"cycle": {"cycles": 30, "burn_in": 5}, "lorenz96": {"n": 8}}
+CASES: dict[str, Groups] = {
+    "defaults": {},
+    "title with quotes": {"cycle": {"title": 'it\'s "quoted" & odd / = ! name: värme'}},
+    "etkf": {"cycle": {"analysis": "etkf"}, "etkf": {"rotation": False}},
+    "stochastic_enkf": {"cycle": {"analysis": "stochastic_enkf"}},
+    "none": {"cycle": {"analysis": "none"}},
+    "climatology": {"cycle": {"analysis": "climatology"}},
+    "other truth": {"truth_lorenz96": {"forcing": 8.3, "dt": 0.0125}},
+    "numbers": {"inflation": {"posterior": 1.0 / 0.97}, "observations": {"error_sd": 1e-7 / 3}},
+    "start": {"ensemble": {"initial": "truth", "initial_sd": 0.3}},
+    "positions": {"observations": {"positions": [0.1, 7.999999, 1 / 3]}},
+    "files": {
+        "truth": {"source": "file", "file": "@/truth.nc"},
+        "observations": {"source": "file", "file": "observations.nc"},
+    },
+    "no truth": {
+        "truth": {"source": "none"},
+        "observations": {"source": "file", "file": "observations.nc"},
+    },
+    "output": {"output": {"members_every": 3, "fields_every": 2, "feedback": False}},
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_run_again_it_gives_the_same_file(
+    name: str,
+    run: Callable[..., Path],
+    da_cycle: DaCycle,
+    make_truth: Callable[..., Path],
+    make_observations: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    make_truth(records=31)
+    make_observations(cycles=30)
+    path = run(nml.merge(SHORT, CASES[name]), tmp_path)
+    first = path.rename(tmp_path / "first.nc")
+    with netCDF4.Dataset(first) as file:
+        (tmp_path / "run.nml").write_text(file.namelist, encoding="utf-8")
+    done = da_cycle(["run.nml"], cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert filecmp.cmp(first, path, shallow=False)
+
+
+def test_it_holds_what_was_asked_and_the_defaults(
+    run: Callable[..., Path], program: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked = nml.merge(SHORT, CASES["numbers"])
+    with netCDF4.Dataset(run(asked, tmp_path)) as file:
+        effective = f90nml.Parser().reads(file.namelist).todict()
+    monkeypatch.setenv("DACYCLE_PROGRAM", str(program))
+    expected = nml.merge(nml.parse(defaults()), asked)
+    for group, keys in expected.items():
+        assert dict(effective[group]) == keys, group
+
+
+def test_ncdump_shows_it(run: Callable[..., Path], tmp_path: Path) -> None:
+    ncdump = shutil.which("ncdump")
+    if ncdump is None:
+        pytest.skip("ncdump is not installed")
+    shown = subprocess.run(
+        [ncdump, "-h", run(SHORT, tmp_path)], capture_output=True, text=True, check=True
+    ).stdout
+    assert "double analysis_mean(field_time, x) ;" in shown
+    assert "&lorenz96" in shown

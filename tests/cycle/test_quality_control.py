@@ -1,0 +1,113 @@
+"""Missing and impossible observations are no errors: they are left out, and marked as such."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import netCDF4
+import numpy as np
+import pytest
+import xarray as xr
+
+CYCLES = 10
+N = 8
+ASSIMILATED, EVALUATED, MISSING, OUTLIER = 0, 1, 6, 7
+
+Groups = dict[str, dict[str, Any]]
+Run = Callable[..., Path]
+
+
+def groups(analysis: str = "letkf", limit: float = 0.0) -> Groups:
+    """Observations from a file, without a truth."""
+    return {
+        "cycle": {"cycles": CYCLES, "burn_in": 2, "analysis": analysis},
+        "lorenz96": {"n": N},
+        "ensemble": {"members": 6},
+        "truth": {"source": "none"},
+        "observations": {
+            "source": "file",
+            "file": "observations.nc",
+            "gross_error_limit": limit,
+        },
+    }
+
+
+def values() -> np.ndarray[Any, Any]:
+    """Rows 0 … 79: eight points in each of ten cycles."""
+    return 2.0 + np.cos(np.arange(float(CYCLES * N)))
+
+
+@pytest.fixture
+def output(run: Run, make_observations: Callable[..., Path], tmp_path: Path) -> Any:
+    """`output(value, groups, ranks=1)`: the output of a run on observed values."""
+
+    def open_output(value: Any, settings: Groups, ranks: int = 1) -> xr.Dataset:
+        make_observations(value=value)
+        with xr.open_dataset(run(settings, tmp_path, ranks), engine="netcdf4") as dataset:
+            return dataset.load()
+
+    return open_output
+
+
+@pytest.mark.parametrize("ranks", [1, 3])
+@pytest.mark.parametrize("analysis", ["letkf", "etkf", "stochastic_enkf", "none"])
+@pytest.mark.parametrize("missing", [np.nan, np.inf, netCDF4.default_fillvals["f8"]])
+def test_missing_values(missing: float, analysis: str, ranks: int, output: Any) -> None:
+    value = values()
+    value[[3, 11, 79]] = missing
+    run = output(value, groups(analysis), ranks)
+    expected = np.full(CYCLES * N, EVALUATED if analysis == "none" else ASSIMILATED)
+    expected[[3, 11, 79]] = MISSING
+    np.testing.assert_array_equal(run["obs_qc"], expected)
+    np.testing.assert_array_equal(run["observations_rejected"], [1, 1, 0, 0, 0, 0, 0, 0, 0, 1])
+    np.testing.assert_array_equal(run["observations_used"], N - run["observations_rejected"])
+    assert np.isfinite(run["analysis_mean"]).all()
+    assert np.isfinite(run["innovation_chi2"]).all()
+    assert np.isfinite(run["obs_background"]).all()
+
+
+def test_a_fill_value_of_the_file(output: Any) -> None:
+    value = np.ma.array(values(), fill_value=-99.0)
+    value[[5, 6]] = np.ma.masked
+    run = output(value, groups())
+    np.testing.assert_array_equal(np.flatnonzero(run["obs_qc"] == MISSING), [5, 6])
+
+
+def test_a_cycle_without_a_value(output: Any) -> None:
+    """Nothing was used, so there is no innovation to average."""
+    value = values()
+    value[N : 2 * N] = np.nan
+    run = output(value, groups())
+    assert run["observations_used"][1] == 0
+    assert np.isnan(run["innovation_chi2"][1])
+    assert np.isfinite(run["innovation_chi2"][2:]).all()
+    np.testing.assert_allclose(run["analysis_mean"][1], run["background_mean"][1], atol=1e-12)
+
+
+def test_what_is_missing_does_not_matter(output: Any) -> None:
+    """A missing row changes the analysis as a row that is not there: here, none is left."""
+    nothing = output(np.full(CYCLES * N, np.nan), groups())
+    assert (nothing["obs_qc"] == MISSING).all()
+    assert not nothing["observations_used"].any()
+
+
+@pytest.mark.parametrize("ranks", [1, 3])
+def test_gross_errors(ranks: int, output: Any) -> None:
+    value = values()
+    value[[4, 60]] = [90.0, -90.0]
+    value[61] = np.nan
+    limit = 4.0
+    run = output(value, groups(limit=limit), ranks)
+    qc = run["obs_qc"].values
+    assert (qc[[4, 60, 61]] == [OUTLIER, OUTLIER, MISSING]).all()
+    expected = np.hypot(run["obs_background_sd"], run["obs_error_sd"])
+    normalised = np.abs(run["obs_value"] - run["obs_background"]) / expected
+    known = qc != MISSING
+    np.testing.assert_array_equal(qc[known] == OUTLIER, normalised.values[known] > limit)
+    assert int(run["observations_rejected"].sum()) == np.count_nonzero(qc)
+
+
+def test_without_a_limit_nothing_is_rejected(output: Any) -> None:
+    value = values()
+    value[4] = 90.0
+    assert (output(value, groups())["obs_qc"] == ASSIMILATED).all()

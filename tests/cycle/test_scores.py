@@ -1,0 +1,113 @@
+"""On truth and observations of another system the filters reach its scores.
+
+The data are DAPPER's (experiments/data), and so are the scores to compare with, reached on these
+very observations; see experiments/README.md.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import xarray as xr
+
+from dacycle import namelist as nml
+from dacycle.verification.scores import disagreements
+
+pytestmark = pytest.mark.slow
+
+Groups = dict[str, dict[str, Any]]
+Score = Callable[[str, Groups], xr.Dataset]
+
+BURN_IN = 400
+CYCLES = {"sakov2008": 5000, "bocquet2010_half": 4000}
+NEAR_TRUTH: Groups = {"ensemble": {"initial": "truth", "initial_sd": 0.1}}
+"""As DAPPER starts: small ensembles may take longer than the burn-in to come from afar."""
+
+
+def settings(analysis: str, members: int, inflation: float, more: Groups | None = None) -> Groups:
+    return nml.merge(
+        {
+            "cycle": {"analysis": analysis},
+            "ensemble": {"members": members},
+            "inflation": {"posterior": inflation},
+        },
+        more or {},
+    )
+
+
+LETKF = settings("letkf", 10, 1.04, {"localisation": {"radius": 6.0}, **NEAR_TRUTH})
+STOCHASTIC = settings("stochastic_enkf", 40, 1.06, NEAR_TRUTH)
+ETKF_24 = settings("etkf", 24, 1.02, NEAR_TRUTH)
+ETKF_40 = settings("etkf", 40, 1.04, NEAR_TRUTH)
+
+
+@pytest.fixture(scope="module")
+def score(
+    run: Callable[..., Path], repository: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Score:
+    """`score(experiment, groups)`: the output of a run on an experiment's data, on two ranks."""
+
+    def output(experiment: str, groups: Groups) -> xr.Dataset:
+        data = repository / "experiments" / "data"
+        common: Groups = {
+            "cycle": {"cycles": CYCLES[experiment], "burn_in": BURN_IN, "seed": 3},
+            "truth": {"source": "file", "file": str(data / f"{experiment}_truth.nc")},
+            "observations": {"source": "file", "file": str(data / f"{experiment}_observations.nc")},
+            "output": {"fields_every": 0},
+        }
+        path = run(nml.merge(common, groups), tmp_path_factory.mktemp(experiment), 2)
+        with xr.open_dataset(path, engine="netcdf4") as dataset:
+            return dataset.load()
+
+    return output
+
+
+@pytest.mark.parametrize(
+    ("experiment", "groups", "published", "tolerance"),
+    [
+        ("sakov2008", LETKF, 0.199, 0.03),
+        ("sakov2008", STOCHASTIC, 0.223, 0.03),
+        ("bocquet2010_half", ETKF_40, 0.484, 0.05),
+        ("sakov2008", ETKF_24, 0.180, 0.005 / 0.180),
+    ],
+    ids=["LETKF N=10", "stochastic EnKF N=40", "ETKF N=40, half observed", "ETKF N=24"],
+)
+def test_a_filter_reaches_the_published_score(
+    experiment: str, groups: Groups, published: float, tolerance: float, score: Score
+) -> None:
+    """And keeps to it: spread and innovations agree with the errors, nothing diverges."""
+    run = score(experiment, groups)
+    rmse = run["analysis_rmse"].attrs
+    assert rmse["time_mean"] == pytest.approx(published, rel=tolerance)
+    assert rmse["standard_error"] < 0.05 * rmse["time_mean"]
+    assert rmse["maximum"] < (1.0 if experiment == "sakov2008" else 3.0)
+    assert run["background_rmse"].attrs["time_mean"] > rmse["time_mean"]
+    assert abs(run["analysis_bias"].attrs["time_mean"]) < 0.02
+    spread = run["analysis_spread"].attrs["time_mean"]
+    assert spread == pytest.approx(rmse["time_mean"], rel=0.25)
+    assert run["innovation_chi2"].attrs["time_mean"] == pytest.approx(1, abs=0.1)
+    assert int(run["observations_rejected"].sum()) == 0
+    assert disagreements(run) == []
+
+
+def test_a_free_run_knows_nothing(score: Score) -> None:
+    """The mean of an ensemble of independent states is not far from afar."""
+    run = score("sakov2008", {"cycle": {"analysis": "none"}, "ensemble": {"members": 40}})
+    assert 3.6 < run["analysis_rmse"].attrs["time_mean"] < 3.75
+    assert run["analysis_spread"].attrs["time_mean"] == pytest.approx(3.64, abs=0.05)
+
+
+def test_the_climatology_is_at_its_level(score: Score) -> None:
+    run = score("sakov2008", {"cycle": {"analysis": "climatology"}, "ensemble": {"members": 40}})
+    assert run["analysis_rmse"].attrs["time_mean"] == pytest.approx(3.63, abs=0.05)
+    assert run["analysis_spread"].attrs["time_mean"] == pytest.approx(3.63, abs=0.05)
+
+
+def test_observations_help_where_there_are_none(score: Score) -> None:
+    """Half of the points are observed: the other half is analysed too."""
+    run = score("bocquet2010_half", nml.merge(ETKF_40, {"output": {"fields_every": 10}}))
+    error = (run["analysis_mean"] - run["truth"])[BURN_IN // 10 :]
+    rms = (error**2).mean("field_time") ** 0.5
+    assert (rms[0::2] < rms[1::2].mean()).all()
+    assert rms[1::2].mean() < 1.0
