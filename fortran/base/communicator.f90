@@ -8,7 +8,7 @@ module da_base_communicator
       MPI_MAX, MPI_MIN, MPI_SUM
    use da_base_kinds, only: wp, i8
    use da_base_error, only: error_type, input_error
-   use da_base_system, only: environment
+   use da_base_system, only: environment, set_environment
    use da_base_text, only: to_text
    implicit none
    private
@@ -36,7 +36,10 @@ module da_base_communicator
 
 contains
 
-   !> Start MPI; refuses a launcher of another MPI, which would start N copies of a run of one rank.
+   !> Start MPI, with ROMIO for parallel files: Open MPI's own I/O guards a file by a semaphore of
+   !> its name on the node, and where a run was killed inside, the next one waits for ever. A run of
+   !> one rank starts without a daemon. Also refuses a launcher of another MPI, which would start N
+   !> copies of a run of one rank.
    subroutine start_communication(self, error)
       type(communicator_type), intent(out) :: self
       type(error_type), allocatable, intent(out) :: error
@@ -47,6 +50,8 @@ contains
       integer :: ranks
       integer :: status
 
+      call set_environment('OMPI_MCA_io_ompio_priority', '1')
+      call set_environment('OMPI_MCA_ess_singleton_isolated', '1')
       call MPI_Init()
       self%mpi = MPI_COMM_WORLD
       call MPI_Comm_rank(self%mpi, self%rank)

@@ -6,7 +6,7 @@ module da_base_system
    implicit none
    private
    public :: rename_file, remove_file, file_exists, same_file, writable_directory, directory_of
-   public :: output_is_watched, environment, peak_memory, one_thread
+   public :: output_is_watched, environment, set_environment, peak_memory, one_thread
 
    integer(c_int), parameter :: may_write_and_enter = 3
    !> PATH_MAX of Linux
@@ -42,6 +42,13 @@ module da_base_system
          character(kind=c_char), intent(in) :: other(*)
          integer(c_int) :: order
       end function c_strcmp
+      function c_setenv(name, value, overwrite) result(status) bind(c, name='setenv')
+         import :: c_char, c_int
+         character(kind=c_char), intent(in) :: name(*)
+         character(kind=c_char), intent(in) :: value(*)
+         integer(c_int), value :: overwrite
+         integer(c_int) :: status
+      end function c_setenv
       function c_isatty(descriptor) result(yes) bind(c, name='isatty')
          import :: c_int
          integer(c_int), value :: descriptor
@@ -169,6 +176,16 @@ contains
       allocate (character(len=length) :: value)
       if (length > 0) call get_environment_variable(name, value)
    end function environment
+
+   !> Set an environment variable of this process, unless the user has set it.
+   subroutine set_environment(name, value)
+      character(len=*), intent(in) :: name
+      character(len=*), intent(in) :: value
+      integer(c_int), parameter :: keep = 0
+      integer(c_int) :: status
+
+      status = c_setenv(name//c_null_char, value//c_null_char, keep)
+   end subroutine set_environment
 
    !> The most memory this process has held, in MiB (Linux; zero where it cannot be told).
    function peak_memory() result(mebibytes)
