@@ -35,6 +35,8 @@ CASES: dict[str, Groups] = {
     "stochastic_enkf": case(
         {"cycle": {"analysis": "stochastic_enkf"}, "ensemble": {"members": 24}}
     ),
+    "enkf_n": case({"cycle": {"analysis": "enkf_n"}, "ensemble": {"members": 24}}),
+    "denkf": case({"cycle": {"analysis": "denkf"}, "ensemble": {"members": 24}}),
     "climatology": case({"cycle": {"analysis": "climatology"}, "ensemble": {"members": 10}}),
     "none": case({"cycle": {"analysis": "none"}, "ensemble": {"members": 10}}),
     "between points": case(LETKF, {"observations": {"stride": 1.7, "offset": 0.3}}),
@@ -46,11 +48,18 @@ CASES: dict[str, Groups] = {
     "gross errors": case(LETKF, {"observations": {"gross_error_limit": 2.5}}),
     "members": case(LETKF, {"output": {"members_every": 100, "fields_every": 7}}),
     "model error": case(LETKF, {"truth_lorenz96": {"forcing": 8.5, "dt": 0.025}}),
+    "relaxation and noise": case(
+        LETKF, {"inflation": {"prior": 1.01, "rtpp": 0.1, "rtps": 0.3, "additive": 0.05}}
+    ),
+    "cubic term": case(
+        LETKF, {"cycle": {"model": "lorenz96_cubic"}, "truth": {"model": "lorenz96"}}
+    ),
+    "two scales": case(LETKF, {"cycle": {"model": "lorenz96_two_scale", "cycles": 300}}),
     "start from the truth": case(LETKF, {"ensemble": {"initial": "truth", "initial_sd": 0.5}}),
     "nothing but scores": case(LETKF, {"output": {"fields_every": 0, "feedback": False}}),
 }
 
-FILTERS = ["letkf", "etkf", "stochastic_enkf", "climatology", "none"]
+ANALYSES = ["letkf", "etkf", "enkf_n", "denkf", "stochastic_enkf", "climatology", "none"]
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +74,8 @@ def on_one_rank(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Callable[
 
 
 def with_points(name: str, n: int) -> Groups:
-    return nml.merge(CASES[name], {"lorenz96": {"n": n}})
+    model = CASES[name]["cycle"].get("model", "lorenz96")
+    return nml.merge(CASES[name], {model: {"n": n}})
 
 
 def same(path: Path, other: Path) -> bool:
@@ -80,7 +90,7 @@ def test_ranks_change_no_bit(
     assert same(run(with_points(name, 40), tmp_path, ranks), on_one_rank(name, 40))
 
 
-@pytest.mark.parametrize("name", FILTERS)
+@pytest.mark.parametrize("name", ANALYSES)
 def test_slabs_narrower_than_a_halo_change_no_bit(
     name: str, on_one_rank: Callable[[str, int], Path], run: Run, tmp_path: Path
 ) -> None:
@@ -88,7 +98,7 @@ def test_slabs_narrower_than_a_halo_change_no_bit(
     assert same(run(with_points(name, 13), tmp_path, 5), on_one_rank(name, 13))
 
 
-@pytest.mark.parametrize("name", FILTERS)
+@pytest.mark.parametrize("name", ANALYSES)
 def test_runs_are_chaotic_and_differ_with_the_seed(
     name: str, on_one_rank: Callable[[str, int], Path], run: Run, tmp_path: Path
 ) -> None:
@@ -158,7 +168,8 @@ def test_files_give_the_same_bits(
 
 def test_neutral_inflation_changes_no_bit(run: Run, tmp_path: Path) -> None:
     groups = case(LETKF, {"inflation": {"posterior": 1.04}})
-    neutral = nml.merge(groups, {"inflation": {"prior": 1.0}})
+    factors = {"prior": 1.0, "rtpp": 0.0, "rtps": 0.0, "additive": 0.0}
+    neutral = nml.merge(groups, {"inflation": factors})
     assert same(run(neutral, tmp_path / "neutral"), run(groups, tmp_path / "none"))
 
 

@@ -78,16 +78,26 @@ Begin = Callable[..., Job]
 
 
 @pytest.fixture
-def begin(program: Path, mpirun: Callable[..., list[str]], tmp_path: Path) -> Iterator[Begin]:
-    """`begin(groups, ranks, *options)` starts a run in the test's folder."""
+def begin(
+    program: Path,
+    mpirun: Callable[..., list[str]],
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Begin]:
+    """`begin(groups, ranks, *options)` starts a run in the test's folder.
+
+    What Open MPI leaves where it is killed goes with the test's folders.
+    """
     begun: list[Job] = []
+    scratch = str(tmp_path_factory.mktemp("mpi"))
+    places = {"TMPDIR": scratch, "OMPI_MCA_btl_vader_backing_directory": scratch}
 
     def start(groups: Groups, ranks: int, *options: str) -> Job:
         nml.write(groups, tmp_path / "run.nml")
         process = subprocess.Popen(
             mpirun(program, [*options, "run.nml"], ranks),
             cwd=tmp_path,
-            env=environment(os.environ),
+            env=environment(os.environ) | places,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

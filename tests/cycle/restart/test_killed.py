@@ -26,7 +26,11 @@ COMMON: Groups = {
 CASES: dict[str, Groups] = {
     "letkf": {},
     "etkf": {"cycle": {"analysis": "etkf"}},
+    "enkf_n": {"cycle": {"analysis": "enkf_n"}},
+    "denkf": {"cycle": {"analysis": "denkf"}},
     "stochastic_enkf": {"cycle": {"analysis": "stochastic_enkf"}},
+    "noise": {"inflation": {"rtpp": 0.1, "rtps": 0.3, "additive": 0.05}},
+    "two scales": {"cycle": {"model": "lorenz96_two_scale"}},
     # A free run would be over too soon if it were not held up by checkpoints.
     "none": {"cycle": {"analysis": "none"}, "checkpoint": {"every": 3}},
     "climatology": {"cycle": {"analysis": "climatology"}, "checkpoint": {"every": 3}},
