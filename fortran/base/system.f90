@@ -6,7 +6,8 @@ module da_base_system
    implicit none
    private
    public :: rename_file, remove_file, file_exists, same_file, writable_directory, directory_of
-   public :: output_is_watched, environment, set_environment, peak_memory, one_thread
+   public :: output_is_watched, environment, set_environment, one_thread
+   public :: peak_memory, available_memory
 
    integer(c_int), parameter :: may_write_and_enter = 3
    !> PATH_MAX of Linux
@@ -209,6 +210,29 @@ contains
       end do
       close (unit)
    end function peak_memory
+
+   !> Memory that processes of this node can still get, in bytes (Linux; huge where not known).
+   function available_memory() result(bytes)
+      real(wp) :: bytes
+      real(wp), parameter :: kibibyte = 1024
+      character(len=200) :: line
+      integer :: unit
+      integer :: status
+
+      bytes = huge(bytes)
+      open (newunit=unit, file='/proc/meminfo', action='read', status='old', iostat=status)
+      if (status /= 0) return
+      do
+         read (unit, '(a)', iostat=status) line
+         if (status /= 0) exit
+         if (line(:13) == 'MemAvailable:') then
+            read (line(14:), *) bytes
+            bytes = bytes*kibibyte
+            exit
+         end if
+      end do
+      close (unit)
+   end function available_memory
 
    !> One BLAS thread a rank, whatever library stands behind LAPACK: ranks must not fight for cores.
    subroutine one_thread()

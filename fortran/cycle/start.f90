@@ -1,10 +1,12 @@
 !> How a run begins: its input checked and opened, its first state drawn or read from a checkpoint.
 module da_cycle_start
+   use da_base_kinds, only: wp
    use da_base_communicator, only: communicator_type
    use da_base_domain, only: domain_type, new_domain
    use da_base_error, only: error_type, input_error, status_bad_input
    use da_base_random, only: random_key_type, stream_ensemble
-   use da_base_system, only: file_exists, remove_file, same_file, writable_directory, directory_of
+   use da_base_system, only: available_memory, file_exists, remove_file, same_file, &
+      writable_directory, directory_of
    use da_base_text, only: to_text
    use da_cycle_config, only: config_type
    use da_cycle_observation_source, only: observation_source_type, new_observation_source
@@ -15,6 +17,7 @@ module da_cycle_start
    use da_io_run_file, only: run_file_type, partial_name
    use da_io_run_layout, only: run_description_type
    use da_verification_record, only: record_type
+   use da_verification_scores, only: scores_kept
    implicit none
    private
    public :: run_type, start_run, begin
@@ -45,6 +48,9 @@ contains
 
       run%config = config
       call new_domain(config%model%points, communicator, run%domain, error)
+      if (allocated(error)) return
+      call check_size(config, run%domain, error)
+      call communicator%agree(error)
       if (allocated(error)) return
       call new_truth(config%truth, config%truth_model, config%truth_steps, run%domain, &
                      config%seed, config%cycles, config%interval, run%truth, error)
@@ -80,6 +86,31 @@ contains
       end if
       call communicator%agree(error)
    end subroutine start_run
+
+   !> A rank's ensemble must be countable, and it and the scores must find room in memory.
+   subroutine check_size(config, domain, error)
+      type(config_type), intent(in) :: config
+      type(domain_type), intent(in) :: domain
+      type(error_type), allocatable, intent(out) :: error
+      real(wp), parameter :: bytes_a_value = 8
+      real(wp), parameter :: gibibyte = 1024.0_wp**3
+      real(wp) :: values
+      real(wp) :: needed
+      character(len=40) :: numbers
+
+      values = real(domain%n, wp)*config%model%components_in*config%ensemble%members
+      needed = bytes_a_value*(values + real(config%cycles, wp)*scores_kept)
+      if (values > huge(domain%n)) then
+         call input_error(error, config%namelist//': '//to_text(domain%n)//' points with '// &
+                          to_text(config%ensemble%members)//' members are more than a rank can '// &
+                          'count: use more ranks')
+      else if (needed > available_memory()) then
+         write (numbers, '(f0.1," GiB; ",f0.1)') needed/gibibyte, available_memory()/gibibyte
+         call input_error(error, config%namelist//': ensemble and scores of a rank need at '// &
+                          'least '//trim(numbers)//' GiB are available: take fewer points, '// &
+                          'members or cycles, or more nodes')
+      end if
+   end subroutine check_size
 
    !> A file must be one that can be written, and none of those that are read.
    subroutine check_place(config, path, group, error)

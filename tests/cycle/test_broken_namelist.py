@@ -96,6 +96,8 @@ TOGETHER = {
         "&cycle interval = 0.05 multiple of dt = 0.03 in &truth_lorenz96",
     ),
     "all cycles left out": ("&cycle cycles = 6, burn_in = 6 /", "&cycle burn_in = 6 less cycles"),
+    "more than a rank can count": ("&lorenz96 n = 2000000000 /", "2000000000 points more ranks"),
+    "more than fits": ("&cycle cycles = 2000000000 /", "GiB available fewer cycles"),
     "the truth has another size": ("&truth_lorenz96 n = 20 /", "&truth_lorenz96 n = 20 n = 40"),
     "nothing to observe": ("&truth source = 'none' /", "&observations source 'twin' no truth"),
     "no truth file": ("&truth source = 'file' /", "&truth file needed source = 'file'"),
