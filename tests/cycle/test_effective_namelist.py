@@ -75,8 +75,7 @@ def test_it_holds_what_was_asked_and_the_defaults(
 
 def test_ncdump_shows_it(run: Callable[..., Path], tmp_path: Path) -> None:
     ncdump = shutil.which("ncdump")
-    if ncdump is None:
-        pytest.skip("ncdump is not installed")
+    assert ncdump is not None, "ncdump is not there: bin/setup test installs it"
     shown = subprocess.run(
         [ncdump, "-h", run(SHORT, tmp_path)], capture_output=True, text=True, check=True
     ).stdout
