@@ -36,7 +36,8 @@ contains
       if (.not. allocated(error)) call new_model(name, configs, model)
    end subroutine read_model
 
-   !> The truth's model: its own group `&truth_<name>` overrides what `&<name>` says.
+   !> The truth's model: its own group `&truth_<name>` overrides what `&<name>` says, be that the
+   !> forecast model's group, read before, or there for the truth alone.
    subroutine read_truth_model(name, namelists, model, error)
       character(len=*), intent(in) :: name
       type(namelists_type), intent(inout) :: namelists
@@ -45,8 +46,12 @@ contains
       type(namelists_type) :: shared
       type(configs_type) :: configs
 
-      shared = namelists
-      call read_group(name, shared, configs, error)
+      if (any(namelists%known_groups == name)) then
+         shared = namelists
+         call read_group(name, shared, configs, error)
+      else
+         call read_group(name, namelists, configs, error)
+      end if
       if (allocated(error)) return
       namelists%prefix = truth_prefix
       call read_group(name, namelists, configs, error)

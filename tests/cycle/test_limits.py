@@ -102,3 +102,14 @@ def test_a_position_is_the_points_it_lies_on(
     listed = {"observations": {"positions": [0.5, 2.5, 4.5, 6.5]}, "lorenz96": {"n": 8}}
     strided = {"observations": {"stride": 2.0, "offset": 0.5}, "lorenz96": {"n": 8}}
     assert difference(listed, strided) == 0
+
+
+@pytest.mark.parametrize("group", ["lorenz96_cubic", "truth_lorenz96_cubic"])
+def test_a_group_for_the_truth_alone_may_bear_the_models_name(
+    group: str, difference: Callable[[Groups, Groups], float]
+) -> None:
+    """Where only the truth has that model, both names mean the same, and neither is ignored."""
+    truth: Groups = {"truth": {"model": "lorenz96_cubic"}}
+    asked = nml.merge(truth, {group: {"forcing": 9.0}})
+    assert difference(asked, nml.merge(truth, {"truth_lorenz96_cubic": {"forcing": 9.0}})) == 0
+    assert difference(asked, truth) > 0
