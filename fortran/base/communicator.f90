@@ -3,7 +3,7 @@
 module da_base_communicator
    use mpi_f08, only: MPI_Comm, MPI_COMM_WORLD, MPI_COMM_SELF, MPI_Init, MPI_Finalize, &
       MPI_Comm_rank, MPI_Comm_size, &
-      MPI_Allreduce, MPI_Bcast, MPI_Exscan, MPI_Alltoall, MPI_Alltoallv, MPI_Barrier, &
+      MPI_Allreduce, MPI_Bcast, MPI_Exscan, MPI_Alltoall, MPI_Alltoallv, &
       MPI_IN_PLACE, MPI_DOUBLE_PRECISION, MPI_INTEGER, MPI_INTEGER8, MPI_CHARACTER, &
       MPI_MAX, MPI_MIN, MPI_SUM
    use da_base_kinds, only: wp, i8
@@ -31,7 +31,6 @@ module da_base_communicator
       procedure :: count_before
       procedure :: route
       procedure :: agree
-      procedure :: barrier
    end type communicator_type
 
 contains
@@ -234,10 +233,4 @@ contains
       error%message = message
       error%status = status(1)
    end subroutine agree
-
-   subroutine barrier(self)
-      class(communicator_type), intent(in) :: self
-
-      call MPI_Barrier(self%mpi)
-   end subroutine barrier
 end module da_base_communicator

@@ -35,7 +35,6 @@ module da_base_namelists
       character(len=name_length), allocatable, private :: known_keys(:)
       type(error_type), allocatable, private :: error
    contains
-      procedure :: has_group
       procedure :: open_group
       procedure :: close_group
       procedure :: check_known
@@ -79,18 +78,6 @@ contains
       namelists%documenting = .true.
       allocate (namelists%known_groups(0), namelists%groups(0))
    end subroutine new_documentation
-
-   pure function has_group(self, name) result(yes)
-      class(namelists_type), intent(in) :: self
-      character(len=*), intent(in) :: name
-      logical :: yes
-      integer :: g
-
-      yes = .false.
-      do g = 1, size(self%groups)
-         yes = yes .or. self%groups(g)%name == name
-      end do
-   end function has_group
 
    !> Turn to a group; a group that the file lacks has its defaults.
    subroutine open_group(self, name, summary)

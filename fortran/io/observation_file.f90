@@ -3,7 +3,7 @@
 !> Each rank reads a share of the rows of some cycles and sends every row to the rank on whose slab
 !> it lies: no rank ever holds all of them.
 module da_io_observation_file
-   use netcdf, only: nf90_open, nf90_close, nf90_inq_varid, nf90_inquire_variable, &
+   use netcdf, only: nf90_open, nf90_inq_varid, nf90_inquire_variable, &
       nf90_inquire_dimension, nf90_get_var, nf90_get_att, nf90_nowrite, nf90_noerr, &
       nf90_fill_double
    use da_base_kinds, only: wp, i8
@@ -44,7 +44,6 @@ module da_io_observation_file
       real(wp), allocatable, private :: kept(:, :)
    contains
       procedure :: read_observations
-      procedure :: close => close_observation_file
    end type observation_file_type
 
 contains
@@ -368,12 +367,4 @@ contains
          last = int((rank + 1)*rows/ranks)
       end associate
    end subroutine share
-
-   subroutine close_observation_file(self)
-      class(observation_file_type), intent(inout) :: self
-      integer :: status
-
-      status = nf90_close(self%id)
-      if (status == nf90_noerr) self%id = -1
-   end subroutine close_observation_file
 end module da_io_observation_file

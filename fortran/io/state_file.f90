@@ -1,6 +1,6 @@
 !> A truth read from a file: `state(time, x)` with its `time(time)`, netCDF-4 or classic.
 module da_io_state_file
-   use netcdf, only: nf90_open, nf90_close, nf90_inq_varid, nf90_inquire_variable, &
+   use netcdf, only: nf90_open, nf90_inq_varid, nf90_inquire_variable, &
       nf90_inquire_dimension, nf90_get_var, nf90_get_att, nf90_nowrite, nf90_noerr, &
       nf90_fill_double, nf90_max_name
    use da_base_kinds, only: wp
@@ -23,7 +23,6 @@ module da_io_state_file
       real(wp), allocatable, private :: kept(:, :)
    contains
       procedure :: read_state
-      procedure :: close => close_state_file
    end type state_file_type
 
    integer, parameter :: values_ahead = 100000
@@ -156,12 +155,4 @@ contains
                           'finite, at record '//to_text(cycle)//': all are needed')
       end if
    end subroutine read_state
-
-   subroutine close_state_file(self)
-      class(state_file_type), intent(inout) :: self
-      integer :: status
-
-      status = nf90_close(self%id)
-      if (status == nf90_noerr) self%id = -1
-   end subroutine close_state_file
 end module da_io_state_file
