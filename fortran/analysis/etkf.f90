@@ -3,15 +3,16 @@
 !>
 !> S = I + Y^T Y, w = S^{-1} Y^T d, x_a = mean + X (w 1^T + sqrt(N - 1) S^{-1/2} U), where Y and d
 !> are the anomalies and innovations in observation space scaled by R^{-1/2} and U is a random
-!> rotation that keeps the mean (Sakov & Oke 2008).
+!> rotation that keeps the mean (Sakov & Oke 2008). With it, any square root of S^{-1} does.
 module da_analysis_etkf
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
    use da_base_error, only: error_type, run_error
    use da_base_inverse_root, only: apply_inverse_root
-   use da_base_linear_algebra, only: identity, random_rotation
+   use da_base_linear_algebra, only: identity
    use da_base_namelists, only: namelists_type
    use da_base_random, only: random_key_type, stream_rotation
+   use da_base_random_root, only: random_inverse_root
    use da_analysis_ensemble_filter, only: ensemble_filter_type
    use da_analysis_ensemble_space, only: project_observations
    use da_analysis_transform, only: transform_members
@@ -75,11 +76,12 @@ contains
          return
       end if
       if (self%rotation) then
-         call random_rotation(random_key_type(self%seed, stream_rotation, cycle), transform)
+         call random_inverse_root(random_key_type(self%seed, stream_rotation, cycle), n, gram, &
+                                  transform, weights)
       else
          transform = identity(n)
+         call apply_inverse_root(n, gram, n, transform, weights)
       end if
-      call apply_inverse_root(n, gram, n, transform, weights)
       weights = weights/sqrt(real(n - 1, wp))
       do k = 1, n
          transform(:, k) = transform(:, k) + weights

@@ -3,7 +3,8 @@
 module da_base_communicator
    use mpi_f08, only: MPI_Comm, MPI_COMM_WORLD, MPI_COMM_SELF, MPI_Init, MPI_Finalize, &
       MPI_Comm_rank, MPI_Comm_size, &
-      MPI_Allreduce, MPI_Bcast, MPI_Exscan, MPI_Alltoall, MPI_Alltoallv, &
+      MPI_Allreduce, MPI_Bcast, MPI_Exscan, MPI_Alltoall, MPI_Alltoallv, MPI_Allgather, &
+      MPI_Allgatherv, &
       MPI_IN_PLACE, MPI_DOUBLE_PRECISION, MPI_INTEGER, MPI_INTEGER8, MPI_CHARACTER, &
       MPI_MAX, MPI_MIN, MPI_SUM
    use da_base_kinds, only: wp, i8
@@ -30,6 +31,7 @@ module da_base_communicator
       procedure :: broadcast_integers
       procedure :: count_before
       procedure :: route
+      procedure :: gather_rows
       procedure :: agree
    end type communicator_type
 
@@ -207,6 +209,28 @@ contains
                          arrived, width*received, width*received_start, MPI_DOUBLE_PRECISION, &
                          self%mpi)
    end subroutine route
+
+   !> The columns of all ranks' `rows`, in the order of the ranks, on every rank.
+   subroutine gather_rows(self, rows, all_rows)
+      class(communicator_type), intent(in) :: self
+      real(wp), contiguous, intent(in) :: rows(:, :)
+      real(wp), allocatable, intent(out) :: all_rows(:, :)
+      integer, dimension(0:self%ranks - 1) :: lengths, starts
+      integer :: r
+
+      if (self%ranks == 1) then
+         all_rows = rows
+         return
+      end if
+      call MPI_Allgather(size(rows), 1, MPI_INTEGER, lengths, 1, MPI_INTEGER, self%mpi)
+      starts(0) = 0
+      do r = 1, self%ranks - 1
+         starts(r) = starts(r - 1) + lengths(r - 1)
+      end do
+      allocate (all_rows(size(rows, 1), sum(lengths)/size(rows, 1)))
+      call MPI_Allgatherv(rows, size(rows), MPI_DOUBLE_PRECISION, all_rows, lengths, starts, &
+                          MPI_DOUBLE_PRECISION, self%mpi)
+   end subroutine gather_rows
 
    !> If any rank has an error, all have that of the first such rank.
    subroutine agree(self, error)

@@ -7,7 +7,8 @@ module da_base_linear_algebra
    use da_base_text, only: to_text
    implicit none
    private
-   public :: eigen_type, new_eigen, random_rotation, identity
+   public :: eigen_type, new_eigen, random_rotation, random_orthogonal, mean_reflection
+   public :: reflect_rows, identity
 
    !> Decomposes symmetric matrices of one size, a = V diag(values) V^T, without allocating.
    type :: eigen_type
@@ -82,24 +83,45 @@ contains
    end subroutine compose
 
    !> A random orthogonal matrix that keeps the mean: u 1 = 1 (Sakov & Oke 2008, MWR 136,
-   !> 1042-1053).
-   !>
-   !> A Haar-distributed rotation of the n - 1 directions orthogonal to 1, as a product of
-   !> Householder reflections of Gaussian vectors (Stewart 1980), turned by the reflection that
-   !> takes e_1 to 1/sqrt(n).
+   !> 1042-1053): a rotation of the n - 1 directions orthogonal to 1.
    subroutine random_rotation(key, u)
       type(random_key_type), intent(in) :: key
       real(wp), intent(out) :: u(:, :)
-      real(wp) :: gaussian(size(u, 1)*(size(u, 1) - 1)/2)
       real(wp) :: v(size(u, 1))
-      real(wp) :: first
-      integer :: place
       integer :: n
-      integer :: k
 
       n = size(u, 1)
-      u = identity(n)
+      call random_orthogonal(key, n, u)
       if (n == 1) return
+      v = mean_reflection(n)
+      call reflect_rows(n, 1, v, u)
+      u = transpose(u)
+      call reflect_rows(n, 1, v, u)
+      u = transpose(u)
+   end subroutine random_rotation
+
+   !> The reflection I - 2 v v^T / v^T v that takes e_1 to 1/sqrt(n), n > 1.
+   pure function mean_reflection(n) result(v)
+      integer, intent(in) :: n
+      real(wp) :: v(n)
+
+      v = 1/sqrt(real(n, wp))
+      v(1) = v(1) - 1
+   end function mean_reflection
+
+   !> A Haar-distributed orthogonal matrix that keeps e_1, as a product of Householder reflections
+   !> of Gaussian vectors (Stewart 1980).
+   subroutine random_orthogonal(key, n, u)
+      type(random_key_type), intent(in) :: key
+      integer, intent(in) :: n
+      real(wp), intent(out) :: u(n, n)
+      real(wp) :: gaussian(n*(n - 1)/2)
+      real(wp) :: v(n)
+      real(wp) :: first
+      integer :: place
+      integer :: k
+
+      u = identity(n)
       call normals(key, 0_i8, gaussian)
       place = 0
       do k = n - 1, 1, -1
@@ -112,13 +134,7 @@ contains
          end if
          if (first < 0) u(:, n - k + 1) = -u(:, n - k + 1)
       end do
-      v = 1/sqrt(real(n, wp))
-      v(1) = v(1) - 1
-      call reflect_rows(n, 1, v, u)
-      u = transpose(u)
-      call reflect_rows(n, 1, v, u)
-      u = transpose(u)
-   end subroutine random_rotation
+   end subroutine random_orthogonal
 
    !> u ← u (I - 2 v v^T / v^T v) for a vector that is zero before `start`.
    pure subroutine reflect_rows(n, start, v, u)

@@ -4,9 +4,10 @@
 !> (seed, stream) and counted by (global index, cycle, member).
 module da_base_random
    use da_base_kinds, only: wp, i8
+   use da_base_random_kernels, only: lanes, threefry, gaussian_pairs, uniform
    implicit none
    private
-   public :: random_key_type, threefry, normals, normals_of, uniforms
+   public :: random_key_type, normals, normals_of, uniforms
    public :: stream_truth, stream_ensemble, stream_observations, stream_perturbations
    public :: stream_rotation, stream_climatology, stream_inflation
 
@@ -26,57 +27,30 @@ module da_base_random
       integer :: member = 0
    end type random_key_type
 
-   integer, parameter :: rounds = 20
-   integer, parameter :: rotations(0:7) = [16, 42, 12, 31, 16, 32, 24, 21]
-   integer(i8), parameter :: parity = int(z'1BD11BDAA9FC1A22', i8)
-   real(wp), parameter :: two_pi = 6.283185307179586_wp
-   !> 2^-53: the top 53 bits of a word, centred in their interval, give a uniform in (0, 1).
-   real(wp), parameter :: unit_53 = 2.0_wp**(-53)
-
 contains
 
-   !> Two random words from a counter and a key.
-   pure subroutine threefry(counter, key, words)
-      integer(i8), intent(in) :: counter(2)
-      integer(i8), intent(in) :: key(2)
-      integer(i8), intent(out) :: words(2)
-      integer(i8) :: schedule(0:2)
-      integer :: round
-      integer :: injection
-
-      schedule(0:1) = key
-      schedule(2) = ieor(ieor(parity, key(1)), key(2))
-      words = counter + schedule(0:1)
-      do round = 0, rounds - 1
-         words(1) = words(1) + words(2)
-         words(2) = ieor(ishftc(words(2), rotations(mod(round, 8))), words(1))
-         if (mod(round, 4) == 3) then
-            injection = round/4 + 1
-            words(1) = words(1) + schedule(mod(injection, 3))
-            words(2) = words(2) + schedule(mod(injection + 1, 3)) + injection
-         end if
-      end do
-   end subroutine threefry
-
-   !> Standard normal numbers first, first + 1, … of a key (Box and Muller 1958; a pair of numbers a
-   !> block).
+   !> Standard normal numbers first, first + 1, … of a key (a pair of numbers a block).
    pure subroutine normals(key, first, z)
       type(random_key_type), intent(in) :: key
       integer(i8), intent(in) :: first
       real(wp), intent(out) :: z(:)
-      integer(i8) :: words(2)
+      integer(i8), dimension(lanes) :: blocks, words1, words2
+      real(wp), dimension(lanes) :: z1, z2
       integer(i8) :: block
-      integer(i8) :: i
-      real(wp) :: radius
-      real(wp) :: angle
+      integer :: place
+      integer :: i
+      integer :: l
 
-      do block = first/2, (first + size(z) - 1)/2
-         call draw(key, block, words)
-         radius = sqrt(-2*log(uniform(words(1))))
-         angle = two_pi*uniform(words(2))
-         i = 2*block - first + 1
-         if (i >= 1) z(i) = radius*cos(angle)
-         if (i + 1 <= size(z)) z(i + 1) = radius*sin(angle)
+      do block = first/2, (first + size(z) - 1)/2, lanes
+         blocks = [(block + l, l=0, lanes - 1)]
+         call draw(key, lanes, blocks, words1, words2)
+         call gaussian_pairs(words1, words2, z1, z2)
+         place = int(2*block - first) + 1
+         do l = 1, min(lanes, int((first + size(z) - 1)/2 - block) + 1)
+            i = place + 2*(l - 1)
+            if (i >= 1) z(i) = z1(l)
+            if (i + 1 <= size(z)) z(i + 1) = z2(l)
+         end do
       end do
    end subroutine normals
 
@@ -106,29 +80,27 @@ contains
       type(random_key_type), intent(in) :: key
       integer(i8), intent(in) :: first
       real(wp), intent(out) :: u(:)
-      integer(i8) :: words(2)
-      integer :: i
+      integer(i8), dimension(lanes) :: words1, words2
+      integer :: start
+      integer :: n
+      integer :: l
 
-      do i = 1, size(u)
-         call draw(key, first + i - 1, words)
-         u(i) = uniform(words(1))
+      do start = 1, size(u), lanes
+         n = min(lanes, size(u) - start + 1)
+         call draw(key, n, [(first + start - 1 + l, l=0, n - 1)], words1, words2)
+         u(start:start + n - 1) = uniform(words1(:n))
       end do
    end subroutine uniforms
 
-   pure subroutine draw(key, index, words)
+   pure subroutine draw(key, n, indices, words1, words2)
       type(random_key_type), intent(in) :: key
-      integer(i8), intent(in) :: index
-      integer(i8), intent(out) :: words(2)
+      integer, intent(in) :: n
+      integer(i8), intent(in) :: indices(n)
+      integer(i8), intent(out) :: words1(n)
+      integer(i8), intent(out) :: words2(n)
       integer, parameter :: member_bits = 24
 
-      call threefry([index, ior(ishft(int(key%cycle, i8), member_bits), int(key%member, i8))], &
-                    [int(key%seed, i8), int(key%stream, i8)], words)
+      call threefry(n, indices, ior(ishft(int(key%cycle, i8), member_bits), int(key%member, i8)), &
+                    int(key%seed, i8), int(key%stream, i8), words1, words2)
    end subroutine draw
-
-   elemental function uniform(word) result(u)
-      integer(i8), intent(in) :: word
-      real(wp) :: u
-
-      u = (real(ishft(word, -11), wp) + 0.5_wp)*unit_53
-   end function uniform
 end module da_base_random

@@ -3,7 +3,8 @@
 !> Each term is cut at two fixed positions below the largest one (Demmel & Nguyen 2013, Fast
 !> reproducible floating-point summation, with two folds); the pieces are so short that their sums
 !> are exact, hence independent of order, and what is cut off is below the rounding error of an
-!> ordinary sum.
+!> ordinary sum. A few products are not worth that: every rank gathers the terms and adds all
+!> of them in their order.
 module da_base_reproducible_sum
    use, intrinsic :: ieee_arithmetic, only: ieee_value, ieee_quiet_nan
    use da_base_kinds, only: wp, i8
@@ -14,6 +15,8 @@ module da_base_reproducible_sum
 
    !> Independent partial sums, so that the processor can add them side by side.
    integer, parameter :: lanes = 8
+   !> Products beyond which no rank computes all.
+   integer(i8), parameter :: few = 131072
 
 contains
 
@@ -42,9 +45,64 @@ contains
       end do
    end subroutine sum_columns
 
-   !> sums(i, j) = Σ x(:, i) y(:, j) over all ranks; where `symmetric`, y is x and half the work is
-   !> done.
+   !> sums(i, j) = Σ x(:, i) y(:, j) over all ranks, whose parts follow one another in the order of
+   !> the ranks; where `symmetric`, y is x and half the work is done.
    subroutine sum_products(communicator, terms, x, y, symmetric, sums)
+      type(communicator_type), intent(in) :: communicator
+      integer(i8), intent(in) :: terms
+      real(wp), contiguous, intent(in) :: x(:, :)
+      real(wp), contiguous, intent(in) :: y(:, :)
+      logical, intent(in) :: symmetric
+      real(wp), intent(out) :: sums(:, :)
+
+      if (terms*size(sums) <= few) then
+         call sum_gathered_products(communicator, x, y, sums)
+      else
+         call sum_folded_products(communicator, terms, x, y, symmetric, sums)
+      end if
+   end subroutine sum_products
+
+   subroutine sum_gathered_products(communicator, x, y, sums)
+      type(communicator_type), intent(in) :: communicator
+      real(wp), contiguous, intent(in) :: x(:, :)
+      real(wp), contiguous, intent(in) :: y(:, :)
+      real(wp), intent(out) :: sums(:, :)
+      real(wp) :: own(size(x, 2) + size(y, 2), size(x, 1))
+      real(wp), allocatable :: rows(:, :)
+      integer :: c
+
+      do c = 1, size(x, 2)
+         own(c, :) = x(:, c)
+      end do
+      do c = 1, size(y, 2)
+         own(size(x, 2) + c, :) = y(:, c)
+      end do
+      call communicator%gather_rows(own, rows)
+      call add_products(size(x, 2), size(y, 2), size(rows, 2), rows, sums)
+   end subroutine sum_gathered_products
+
+   !> sums(i, k) = Σ_j rows(i, j) rows(m + k, j), j ascending.
+   pure subroutine add_products(m, n, terms, rows, sums)
+      integer, intent(in) :: m
+      integer, intent(in) :: n
+      integer, intent(in) :: terms
+      real(wp), intent(in) :: rows(m + n, terms)
+      real(wp), intent(out) :: sums(m, n)
+      integer :: i
+      integer :: j
+      integer :: k
+
+      sums = 0
+      do j = 1, terms
+         do k = 1, n
+            do i = 1, m
+               sums(i, k) = sums(i, k) + rows(i, j)*rows(m + k, j)
+            end do
+         end do
+      end do
+   end subroutine add_products
+
+   subroutine sum_folded_products(communicator, terms, x, y, symmetric, sums)
       type(communicator_type), intent(in) :: communicator
       integer(i8), intent(in) :: terms
       real(wp), contiguous, intent(in) :: x(:, :)
@@ -92,7 +150,7 @@ contains
             k = k + 2
          end do
       end do
-   end subroutine sum_products
+   end subroutine sum_folded_products
 
    !> The largest absolute value; huge where a value is not finite.
    pure function magnitude(n, x) result(largest)
