@@ -37,6 +37,12 @@ CASES: dict[str, Groups] = {
     ),
     "enkf_n": case({"cycle": {"analysis": "enkf_n"}, "ensemble": {"members": 24}}),
     "denkf": case({"cycle": {"analysis": "denkf"}, "ensemble": {"members": 24}}),
+    "var3d": case({"cycle": {"analysis": "var3d"}, "ensemble": {"members": 1}}),
+    "ensemble of var3d": case(
+        {"cycle": {"analysis": "var3d"}, "ensemble": {"members": 4}},
+        {"background": {"covariance": "homogeneous", "sd": 0.6}, "variational": {"outer_loops": 2}},
+        {"observations": {"stride": 1.7, "offset": 0.3, "gross_error_limit": 3.0}},
+    ),
     "climatology": case({"cycle": {"analysis": "climatology"}, "ensemble": {"members": 10}}),
     "none": case({"cycle": {"analysis": "none"}, "ensemble": {"members": 10}}),
     "between points": case(LETKF, {"observations": {"stride": 1.7, "offset": 0.3}}),
@@ -59,7 +65,10 @@ CASES: dict[str, Groups] = {
     "nothing but scores": case(LETKF, {"output": {"fields_every": 0, "feedback": False}}),
 }
 
-ANALYSES = ["letkf", "etkf", "enkf_n", "denkf", "stochastic_enkf", "climatology", "none"]
+ANALYSES = [
+    *("letkf", "etkf", "enkf_n", "denkf", "stochastic_enkf", "climatology", "none"),
+    *("var3d", "ensemble of var3d"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,7 @@ CASES: dict[str, Groups] = {
     "title with quotes": {"cycle": {"title": 'it\'s "quoted" & odd / = ! name: värme'}},
     "etkf": {"cycle": {"analysis": "etkf"}, "etkf": {"rotation": False}},
     "stochastic_enkf": {"cycle": {"analysis": "stochastic_enkf"}},
+    "var3d": {"cycle": {"analysis": "var3d"}, "background": {"factor": 0.03}},
     "none": {"cycle": {"analysis": "none"}},
     "climatology": {"cycle": {"analysis": "climatology"}},
     "other truth": {"truth_lorenz96": {"forcing": 8.3, "dt": 0.0125}},

@@ -7,6 +7,10 @@ module test_operators
    use da_base_error, only: error_type
    use da_base_kinds, only: wp, i8
    use da_base_random, only: random_key_type
+   use da_covariance_diagonal, only: diagonal_type, new_diagonal
+   use da_covariance_ensemble, only: ensemble_covariance_type, new_ensemble_covariance
+   use da_covariance_homogeneous, only: homogeneous_type, new_homogeneous
+   use da_covariance_hybrid, only: hybrid_type, new_hybrid
    use da_model_lorenz96, only: lorenz96_type, lorenz96_config, new_lorenz96
    use da_model_lorenz96_cubic, only: lorenz96_cubic_type, lorenz96_cubic_config, new_lorenz96_cubic
    use da_model_lorenz96_two_scale, only: lorenz96_two_scale_type, lorenz96_two_scale_config, &
@@ -59,8 +63,45 @@ contains
          call check_operator(tests, 'interpolation', observe, observe_whole, domain, whole)
          call check_operator(tests, 'two model steps', two_steps, two_steps, domain, whole)
          call check_operator(tests, 'observed model', observed, observed_whole, domain, whole)
+         call check_covariances(tests, domain, whole)
       end do
    end subroutine test_operators_suite
+
+   !> Square roots of covariances are linear operators like others.
+   subroutine check_covariances(tests, domain, whole)
+      type(testing_type), intent(inout) :: tests
+      type(domain_type), intent(inout) :: domain
+      type(domain_type), intent(inout) :: whole
+      integer, parameter :: lags = 5
+      integer, parameter :: members = 3
+      real(wp) :: covariances(0:lags, 2)
+      type(diagonal_type) :: diagonal
+      type(homogeneous_type) :: homogeneous
+      type(homogeneous_type) :: localisation
+      type(ensemble_covariance_type) :: ensemble
+      type(ensemble_covariance_type) :: ensemble_whole
+      type(hybrid_type) :: hybrid
+      type(hybrid_type) :: hybrid_whole
+      real(wp) :: x(domain%n, 2, members)
+      real(wp) :: x_whole(whole%n, 2, members)
+      integer :: i
+
+      covariances(:, 1) = [(1 - i/(lags + 1.0_wp), i=0, lags)]
+      covariances(:, 2) = 0.3_wp*covariances(:, 1)**2
+      diagonal = new_diagonal([0.5_wp, 2.0_wp])
+      homogeneous = new_homogeneous(domain%total, covariances)
+      localisation = new_homogeneous(domain%total, covariances(:, :1))
+      call random_field(random_key_type(seed=4), int(domain%first - 1, i8), x)
+      call random_field(random_key_type(seed=4), 0_i8, x_whole)
+      ensemble = new_ensemble_covariance(x, localisation)
+      ensemble_whole = new_ensemble_covariance(x_whole, localisation)
+      hybrid = new_hybrid(homogeneous, ensemble, 0.4_wp)
+      hybrid_whole = new_hybrid(homogeneous, ensemble_whole, 0.4_wp)
+      call check_operator(tests, 'diagonal covariance', diagonal, diagonal, domain, whole)
+      call check_operator(tests, 'homogeneous covariance', homogeneous, homogeneous, domain, whole)
+      call check_operator(tests, 'ensemble covariance', ensemble, ensemble_whole, domain, whole)
+      call check_operator(tests, 'hybrid covariance', hybrid, hybrid_whole, domain, whole)
+   end subroutine check_covariances
 
    !> Observations between points, several in some cells and none in others.
    function observations_on(domain) result(observations)

@@ -1,0 +1,136 @@
+!> Three-dimensional variational analysis: a static background covariance, the observations of one
+!> time.
+!>
+!> An ensemble of more than one member is an ensemble of analyses: each member has its own
+!> background and its own perturbed observations (Fisher 2003).
+module da_analysis_var3d
+   use da_base_kinds, only: wp
+   use da_base_domain, only: domain_type
+   use da_base_error, only: error_type
+   use da_base_namelists, only: namelists_type
+   use da_base_random, only: random_key_type, normals_of, stream_climatology, stream_perturbations
+   use da_analysis_conjugate_gradient, only: batch_products
+   use da_analysis_cost_function, only: problem_type, minimisation_config, &
+      variational_history_type, minimise_cost
+   use da_analysis_type, only: analysis_type, observe_background
+   use da_analysis_window, only: new_window
+   use da_covariance_background, only: background_config, new_background
+   use da_covariance_type, only: covariance_type
+   use da_ensemble_initialise, only: draw_from_attractor
+   use da_ensemble_type, only: ensemble_type
+   use da_model_type, only: model_type
+   use da_observation_quality_control, only: check_gross_errors
+   use da_observation_type, only: observations_type
+   implicit none
+   private
+   public :: var3d_type, new_var3d, read_variational
+
+   type, extends(analysis_type) :: var3d_type
+      type(minimisation_config) :: minimisation
+      type(background_config) :: background
+      real(wp) :: gross_error_limit = 0
+      class(model_type), allocatable :: model
+      class(covariance_type), allocatable :: covariance
+      !> Standard deviation of the background's errors, of the first component.
+      real(wp) :: background_sd = 0
+   contains
+      procedure :: prepare
+      procedure :: update
+   end type var3d_type
+
+contains
+
+   subroutine read_variational(namelists, config, error)
+      type(namelists_type), intent(inout) :: namelists
+      type(minimisation_config), intent(inout) :: config
+      type(error_type), allocatable, intent(out) :: error
+
+      call namelists%open_group('variational', 'Minimisation, used by analysis = ''var3d''')
+      call namelists%get('outer_loops', config%outer_loops, &
+                         'linearisations about the latest state; one is enough where H is linear', &
+                         minimum=1)
+      call namelists%get('inner_iterations', config%inner_iterations, &
+                         'most iterations of conjugate gradients in an outer loop', minimum=1)
+      call namelists%get('gradient_reduction', config%gradient_reduction, &
+                         'an inner loop ends where the gradient''s norm has fallen to this '// &
+                         'fraction', above=0.0_wp, maximum=1.0_wp)
+      call namelists%close_group(error)
+   end subroutine read_variational
+
+   function new_var3d(minimisation, background) result(self)
+      type(minimisation_config), intent(in) :: minimisation
+      type(background_config), intent(in) :: background
+      type(var3d_type) :: self
+
+      self%name = 'var3d'
+      self%minimisation = minimisation
+      self%background = background
+   end function new_var3d
+
+   !> The background covariance; the climate is sampled by free runs of the model.
+   subroutine prepare(self, domain, model)
+      class(var3d_type), intent(inout) :: self
+      type(domain_type), intent(inout) :: domain
+      class(model_type), intent(in) :: model
+      integer, parameter :: points_wanted = 4000
+      real(wp), parameter :: spin_up = 20
+      real(wp), allocatable :: climate(:, :, :)
+
+      self%model = model
+      if (self%background%covariance == 'climatology') then
+         allocate (climate(domain%n, model%components_in, max(1, points_wanted/domain%total)))
+         call draw_from_attractor(model, domain, random_key_type(self%seed, stream_climatology), &
+                                  spin_up, climate)
+      else
+         allocate (climate(domain%n, model%components_in, 0))
+      end if
+      call new_background(self%background, model, domain, climate, self%covariance)
+      call look_at_one_point(self, domain)
+   end subroutine prepare
+
+   !> The variance that the covariance gives the circle's first point: |U^T e|².
+   subroutine look_at_one_point(self, domain)
+      type(var3d_type), intent(inout) :: self
+      type(domain_type), intent(inout) :: domain
+      real(wp) :: unit(domain%n, self%covariance%components_out, 1)
+      real(wp) :: v(domain%n, self%covariance%components_in, 1)
+      real(wp) :: variance(1)
+
+      unit = 0
+      if (domain%first == 1) unit(1, 1, 1) = 1
+      call self%covariance%transposed(domain, unit, v)
+      variance = batch_products(domain, v, v)
+      self%background_sd = sqrt(variance(1))
+   end subroutine look_at_one_point
+
+   subroutine update(self, domain, cycle, observations, ensemble, error)
+      class(var3d_type), intent(in) :: self
+      type(domain_type), intent(inout) :: domain
+      integer, intent(in) :: cycle
+      type(observations_type), intent(inout) :: observations
+      type(ensemble_type), intent(inout) :: ensemble
+      type(error_type), allocatable, intent(out) :: error
+      type(problem_type) :: problem
+      type(variational_history_type) :: history
+      type(random_key_type) :: key
+      real(wp) :: perturbations(observations%n, ensemble%members)
+      real(wp), allocatable :: hx(:, :, :)
+      integer :: m
+
+      call observe_background(domain, ensemble, observations, hx)
+      if (ensemble%members == 1) observations%background_sd = self%background_sd
+      call check_gross_errors(self%gross_error_limit, observations)
+      perturbations = 0
+      if (ensemble%members > 1) then
+         key = random_key_type(self%seed, stream_perturbations, cycle)
+         do m = 1, ensemble%members
+            key%member = m
+            call normals_of(key, observations%row, perturbations(:, m))
+            where (.not. observations%used()) perturbations(:, m) = 0
+         end do
+      end if
+      problem%covariance = self%covariance
+      call new_window(self%model, domain, [0], [observations], problem%window)
+      call minimise_cost(self%minimisation, domain, problem, perturbations, ensemble%x, history)
+   end subroutine update
+end module da_analysis_var3d

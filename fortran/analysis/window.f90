@@ -1,0 +1,181 @@
+!> The observations of an assimilation window as a function of the state at its start, linearised
+!> about a trajectory: G = R^{-1/2} [H_1 M_{0→1}, H_2 M_{0→2}, …].
+module da_analysis_window
+   use da_base_kinds, only: wp, i8
+   use da_base_domain, only: domain_type
+   use da_model_type, only: model_type
+   use da_observation_factory, only: new_observation_operator
+   use da_observation_type, only: observations_type
+   use da_operator_type, only: operator_type
+   implicit none
+   private
+   public :: window_type, new_window
+
+   type :: part_type
+      !> Model steps from the part before to these observations.
+      integer :: steps = 0
+      class(operator_type), allocatable :: operator
+      real(wp), allocatable :: value(:)
+      !> 1 / error_sd, zero for observations that are not used.
+      real(wp), allocatable :: weight(:)
+      !> Rows of this part in a vector of all observations: after `before`.
+      integer :: before = 0
+      integer :: rows = 0
+   end type part_type
+
+   type :: window_type
+      class(model_type), allocatable, private :: model
+      type(part_type), allocatable, private :: parts(:)
+      !> states(n, components, batch, step), from the start of the window on.
+      real(wp), allocatable, private :: states(:, :, :, :)
+      integer :: rows = 0
+      !> Observations of the window on all ranks, used or not.
+      integer(i8) :: total = 0
+   contains
+      procedure :: linearise
+      procedure :: tl
+      procedure :: ad
+   end type window_type
+
+contains
+
+   !> Observations at several times, `steps(k)` model steps after those before (or after the start).
+   subroutine new_window(model, domain, steps, observations, window)
+      class(model_type), intent(in) :: model
+      type(domain_type), intent(in) :: domain
+      integer, intent(in) :: steps(:)
+      type(observations_type), intent(in) :: observations(:)
+      type(window_type), intent(out) :: window
+      integer :: k
+
+      window%model = model
+      allocate (window%parts(size(steps)))
+      do k = 1, size(steps)
+         associate (part => window%parts(k), group => observations(k))
+            part%steps = steps(k)
+            call new_observation_operator(group, domain, part%operator)
+            part%value = group%value
+            part%weight = merge(1/group%error_sd, 0.0_wp, group%used())
+            part%rows = group%n
+            part%before = window%rows
+            window%rows = window%rows + group%n
+            window%total = window%total + group%total
+         end associate
+      end do
+   end subroutine new_window
+
+   !> Take x(n, components, batch) as the state at the start: keep its trajectory, and give the
+   !> departures R^{-1/2} (y - H(M(x))), departures(rows, batch).
+   subroutine linearise(self, domain, x, departures)
+      class(window_type), intent(inout) :: self
+      type(domain_type), intent(inout) :: domain
+      real(wp), contiguous, intent(in) :: x(:, :, :)
+      real(wp), intent(out) :: departures(:, :)
+      real(wp), allocatable :: y(:, :, :)
+      integer :: step
+      integer :: k
+      integer :: s
+      integer :: b
+
+      if (allocated(self%states)) deallocate (self%states)
+      allocate (self%states(size(x, 1), size(x, 2), size(x, 3), 0:sum(self%parts%steps)))
+      self%states(:, :, :, 0) = x
+      step = 0
+      do k = 1, size(self%parts)
+         associate (part => self%parts(k))
+            do s = 1, part%steps
+               call self%model%forward(domain, self%states(:, :, :, step), &
+                                       self%states(:, :, :, step + 1))
+               step = step + 1
+            end do
+            allocate (y(part%rows, 1, size(x, 3)))
+            call part%operator%forward(domain, self%states(:, :, :, step), y)
+            do b = 1, size(x, 3)
+               where (part%weight > 0)
+                  departures(part%before + 1:part%before + part%rows, b) = &
+                     part%weight*(part%value - y(:, 1, b))
+               elsewhere
+                  departures(part%before + 1:part%before + part%rows, b) = 0
+               end where
+            end do
+            deallocate (y)
+         end associate
+      end do
+   end subroutine linearise
+
+   !> dy = G dx about the trajectory.
+   subroutine tl(self, domain, dx, dy)
+      class(window_type), intent(in) :: self
+      type(domain_type), intent(inout) :: domain
+      real(wp), contiguous, intent(in) :: dx(:, :, :)
+      real(wp), intent(out) :: dy(:, :)
+      real(wp), allocatable, dimension(:, :, :) :: now, next, y
+      integer :: step
+      integer :: k
+      integer :: s
+      integer :: b
+
+      now = dx
+      allocate (next, mold=dx)
+      step = 0
+      do k = 1, size(self%parts)
+         associate (part => self%parts(k))
+            do s = 1, part%steps
+               call self%model%tl(domain, self%states(:, :, :, step), now, next)
+               call swap(now, next)
+               step = step + 1
+            end do
+            allocate (y(part%rows, 1, size(dx, 3)))
+            call part%operator%tl(domain, self%states(:, :, :, step), now, y)
+            do b = 1, size(dx, 3)
+               dy(part%before + 1:part%before + part%rows, b) = part%weight*y(:, 1, b)
+            end do
+            deallocate (y)
+         end associate
+      end do
+   end subroutine tl
+
+   !> dx = G^T dy about the trajectory.
+   subroutine ad(self, domain, dy, dx)
+      class(window_type), intent(in) :: self
+      type(domain_type), intent(inout) :: domain
+      real(wp), intent(in) :: dy(:, :)
+      real(wp), contiguous, intent(out) :: dx(:, :, :)
+      real(wp), allocatable, dimension(:, :, :) :: now, next, y
+      integer :: step
+      integer :: k
+      integer :: s
+      integer :: b
+
+      allocate (now, next, mold=dx)
+      now = 0
+      step = sum(self%parts%steps)
+      do k = size(self%parts), 1, -1
+         associate (part => self%parts(k))
+            allocate (y(part%rows, 1, size(dx, 3)))
+            do b = 1, size(dx, 3)
+               y(:, 1, b) = part%weight*dy(part%before + 1:part%before + part%rows, b)
+            end do
+            call part%operator%ad(domain, self%states(:, :, :, step), y, next)
+            now = now + next
+            deallocate (y)
+            do s = 1, part%steps
+               step = step - 1
+               call self%model%ad(domain, self%states(:, :, :, step), now, next)
+               call swap(now, next)
+            end do
+         end associate
+      end do
+      dx = now
+   end subroutine ad
+
+   subroutine swap(a, b)
+      real(wp), allocatable, intent(inout) :: a(:, :, :)
+      real(wp), allocatable, intent(inout) :: b(:, :, :)
+      real(wp), allocatable :: c(:, :, :)
+
+      call move_alloc(a, c)
+      call move_alloc(b, a)
+      call move_alloc(c, b)
+   end subroutine swap
+end module da_analysis_window
