@@ -54,6 +54,8 @@ contains
          record = new_record(config%cycles, config%burn_in)
          ensemble%members = config%ensemble%members
          allocate (ensemble%x(domain%n, config%model%components_in, ensemble%members))
+         allocate (ensemble%carried(0))
+         call config%analysis%carry_along(domain, ensemble)
          call begin(run, start, version, command, ensemble, record, output, done, error)
          if (allocated(error)) return
          if (done == config%cycles) then
@@ -207,6 +209,8 @@ contains
       type(observations_type), intent(in) :: observations
       type(run_file_type), intent(inout) :: output
       type(error_type), allocatable, intent(out) :: error
+      integer :: field
+      integer :: f
 
       associate (domain => run%domain)
          call output%add_fields(domain, cycle, field_background_mean, means(:, :, 1), error)
@@ -219,6 +223,12 @@ contains
                                       run%truth%x(:, :size(means, 2), 1), error)
             end if
          end if
+         field = 0
+         do f = 1, size(ensemble%carried)
+            if (len_trim(ensemble%carried(f)%meaning) == 0 .or. allocated(error)) cycle
+            field = field + 1
+            call output%add_carried(domain, cycle, field, ensemble%carried(f)%x(:, :1, 1), error)
+         end do
          if (.not. allocated(error)) call output%add_members(domain, cycle, ensemble%x, error)
          if (.not. allocated(error)) then
             call output%add_feedback(domain, run%source%rows_before(cycle), observations, error)
@@ -240,6 +250,6 @@ contains
       if (allocated(error)) return
       kept = merge(1, 0, run%truth%must_be_kept())
       call write_checkpoint(run%config%checkpoint, run%domain, cycle, run%config%binding, &
-                            ensemble%x, run%truth%x(:, :, :kept), error)
+                            ensemble%x, run%truth%x(:, :, :kept), ensemble%carried, error)
    end subroutine keep
 end module da_cycle_driver

@@ -157,6 +157,9 @@ contains
          description%members = ensemble%members
          description%has_truth = run%truth%exists
          description%observations = run%source%rows_before(config%cycles + 1)
+         description%carried = pack(ensemble%carried%name, len_trim(ensemble%carried%meaning) > 0)
+         description%carried_meanings = pack(ensemble%carried%meaning, &
+                                             len_trim(ensemble%carried%meaning) > 0)
          description%version = version
          description%command = command
          description%namelist = config%effective
@@ -233,10 +236,10 @@ contains
       associate (config => run%config, domain => run%domain)
          if (run%truth%must_be_kept()) then
             call read_checkpoint(config%checkpoint, domain, done, binding, ensemble%x, &
-                                 run%truth%x, error)
+                                 run%truth%x, ensemble%carried, error)
          else
             call read_checkpoint(config%checkpoint, domain, done, binding, ensemble%x, &
-                                 run%truth%x(:, :, :0), error)
+                                 run%truth%x(:, :, :0), ensemble%carried, error)
          end if
          if (allocated(binding)) then
             if (binding /= config%binding) then

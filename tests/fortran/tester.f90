@@ -2,6 +2,7 @@
 program tester
    use da_base_communicator, only: communicator_type, start_communication, stop_communication
    use da_base_error, only: error_type
+   use test_carried, only: test_carried_suite
    use test_domain, only: test_domain_suite
    use test_filters, only: test_filters_suite
    use test_letkf, only: test_letkf_suite
@@ -42,6 +43,8 @@ program tester
       call test_letkf_suite(tests)
    case ('record')
       call test_record_suite(tests)
+   case ('carried')
+      call test_carried_suite(tests)
    end select
    if (tests%communicator%is_root()) print '(i0,a,i0,a)', tests%passed, ' passed, ', &
       tests%failed, ' failed'
