@@ -136,9 +136,11 @@ contains
 
       associate (config => run%config, domain => run%domain)
          call config%model%forecast(domain, config%steps, ensemble%x)
+         call run%model_error%disturb_members(domain, cycle, ensemble%x)
          call run%truth%advance(domain, cycle, error)
          call domain%communicator%agree(error)
          if (allocated(error)) return
+         call run%model_error%disturb_truth(domain, cycle, run%truth%x)
          call run%source%observe(domain, cycle, run%truth%x, observations, error)
          if (allocated(error)) return
 

@@ -12,6 +12,7 @@ module da_cycle_start
    use da_cycle_observation_source, only: observation_source_type, new_observation_source
    use da_cycle_truth, only: truth_type, new_truth
    use da_ensemble_initialise, only: draw_from_attractor, perturb
+   use da_ensemble_model_error, only: model_error_type, new_model_error
    use da_ensemble_type, only: ensemble_type
    use da_io_checkpoint, only: read_checkpoint
    use da_io_run_file, only: run_file_type, partial_name
@@ -35,6 +36,7 @@ module da_cycle_start
       type(domain_type) :: domain
       type(truth_type) :: truth
       type(observation_source_type) :: source
+      type(model_error_type) :: model_error
    end type run_type
 
 contains
@@ -52,6 +54,8 @@ contains
       call check_size(config, run%domain, error)
       call communicator%agree(error)
       if (allocated(error)) return
+      run%model_error = new_model_error(config%model_error, config%model%points, config%interval, &
+                                        config%seed)
       call new_truth(config%truth, config%truth_model, config%truth_steps, run%domain, &
                      config%seed, config%cycles, config%interval, run%truth, error)
       call communicator%agree(error)

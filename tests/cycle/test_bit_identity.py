@@ -51,6 +51,9 @@ CASES: dict[str, Groups] = {
     "relaxation and noise": case(
         LETKF, {"inflation": {"prior": 1.01, "rtpp": 0.1, "rtps": 0.3, "additive": 0.05}}
     ),
+    "stochastic models": case(
+        LETKF, {"model_error": {"sd": 1.0, "truth_sd": 0.8, "correlation_length": 2.5}}
+    ),
     "cubic term": case(
         LETKF, {"cycle": {"model": "lorenz96_cubic"}, "truth": {"model": "lorenz96"}}
     ),
@@ -171,6 +174,11 @@ def test_neutral_inflation_changes_no_bit(run: Run, tmp_path: Path) -> None:
     factors = {"prior": 1.0, "rtpp": 0.0, "rtps": 0.0, "additive": 0.0}
     neutral = nml.merge(groups, {"inflation": factors})
     assert same(run(neutral, tmp_path / "neutral"), run(groups, tmp_path / "none"))
+
+
+def test_no_model_error_changes_no_bit(run: Run, tmp_path: Path) -> None:
+    neutral = case(LETKF, {"model_error": {"sd": 0.0, "truth_sd": 0.0}})
+    assert same(run(neutral, tmp_path / "neutral"), run(case(LETKF), tmp_path / "none"))
 
 
 def test_no_limit_and_a_limit_out_of_reach_change_no_bit(run: Run, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ program tester
    use test_letkf, only: test_letkf_suite
    use test_linear_algebra, only: test_linear_algebra_suite
    use test_namelists, only: test_namelists_suite
+   use test_noise, only: test_noise_suite
    use test_observations, only: test_observations_suite
    use test_operators, only: test_operators_suite
    use test_random, only: test_random_suite
@@ -43,6 +44,8 @@ program tester
       call test_letkf_suite(tests)
    case ('record')
       call test_record_suite(tests)
+   case ('noise')
+      call test_noise_suite(tests)
    case ('carried')
       call test_carried_suite(tests)
    end select
