@@ -17,6 +17,7 @@ module da_analysis_type
       integer :: seed = 0
    contains
       procedure :: prepare
+      procedure :: carry_along
       procedure(update), deferred :: update
    end type analysis_type
 
@@ -42,6 +43,14 @@ contains
       type(domain_type), intent(inout) :: domain
       class(model_type), intent(in) :: model
    end subroutine prepare
+
+   !> Add to the ensemble what a scheme carries from cycle to cycle, at its first value; most carry
+   !> nothing.
+   subroutine carry_along(self, domain, ensemble)
+      class(analysis_type), intent(in) :: self
+      type(domain_type), intent(in) :: domain
+      type(ensemble_type), intent(inout) :: ensemble
+   end subroutine carry_along
 
    !> The ensemble in observation space, hx(n, 1, members), and its mean and spread at each
    !> observation.

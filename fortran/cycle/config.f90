@@ -10,6 +10,7 @@ module da_cycle_config
    use da_cycle_observation_source, only: observation_source_config, read_observation_source
    use da_cycle_truth, only: truth_config, read_truth
    use da_ensemble_initialise, only: ensemble_config, read_ensemble
+   use da_ensemble_model_error, only: model_error_config, read_model_error
    use da_io_run_layout, only: run_file_config
    use da_model_factory, only: known_models, read_model, read_truth_model, document_models
    use da_model_type, only: model_type
@@ -32,6 +33,7 @@ module da_cycle_config
       type(truth_config) :: truth
       type(observation_source_config) :: observations
       type(ensemble_config) :: ensemble
+      type(model_error_config) :: model_error
       type(run_file_config) :: output
       integer :: checkpoint_every = 1000
       character(len=:), allocatable :: checkpoint
@@ -68,6 +70,8 @@ contains
       call read_observation_source(namelists, config%truth%source, config%observations, error)
       if (allocated(error)) return
       call read_ensemble(namelists, config%ensemble, error)
+      if (allocated(error)) return
+      call read_model_error(namelists, config%truth%source, config%model_error, error)
       if (allocated(error)) return
       call read_analysis(config%analysis_name, namelists, config%seed, config%ensemble%members, &
                          config%observations%gross_error_limit, config%analysis, error)
@@ -106,6 +110,7 @@ contains
       call document_models(namelists)
       call read_observation_source(namelists, 'twin', config%observations, error)
       call read_ensemble(namelists, config%ensemble, error)
+      call read_model_error(namelists, 'twin', config%model_error, error)
       call document_analyses(namelists)
       call read_output(namelists, config, error)
       call read_checkpointing(namelists, config, error)

@@ -9,6 +9,7 @@ module da_cycle_driver
    use da_base_timer, only: phase_analysis, phase_observations, phase_verification
    use da_analysis_type, only: observe_analysis
    use da_cycle_config, only: config_type
+   use da_cycle_estimates, only: scores_of_run, score_estimates
    use da_cycle_progress, only: progress_type, new_progress
    use da_cycle_report, only: report_start, report_end
    use da_cycle_start, only: run_type, begin
@@ -54,6 +55,8 @@ contains
          record = new_record(config%cycles, config%burn_in)
          ensemble%members = config%ensemble%members
          allocate (ensemble%x(domain%n, config%model%components_in, ensemble%members))
+         allocate (ensemble%carried(0))
+         call config%analysis%carry_along(domain, ensemble)
          call begin(run, start, version, command, ensemble, record, output, done, error)
          if (allocated(error)) return
          if (done == config%cycles) then
@@ -91,7 +94,7 @@ contains
          if (allocated(error)) return
          if (domain%communicator%is_root()) call remove_file(config%checkpoint)
          call system_clock(ended, rate)
-         call report_end(domain, config, record, config%cycles - done, &
+         call report_end(domain, config, record, scores_of_run(ensemble), config%cycles - done, &
                          real(ended - began, wp)/rate)
       end associate
 
@@ -134,9 +137,11 @@ contains
 
       associate (config => run%config, domain => run%domain)
          call config%model%forecast(domain, config%steps, ensemble%x)
+         call run%model_error%disturb_members(domain, cycle, ensemble%x)
          call run%truth%advance(domain, cycle, error)
          call domain%communicator%agree(error)
          if (allocated(error)) return
+         call run%model_error%disturb_truth(domain, cycle, run%truth%x)
          call run%source%observe(domain, cycle, run%truth%x, observations, error)
          if (allocated(error)) return
 
@@ -158,6 +163,7 @@ contains
          call ensemble%mean(means(:, :, 2))
          call ensemble%spread(means(:, :, 2), sds(:, :, 2))
          call score(run, cycle, means(:, 1, :), sds(:, 1, :), observations, record, error)
+         call score_estimates(domain, cycle, ensemble, record)
          call domain%timer%stop()
          if (allocated(error)) return
          if (config%output%feedback) then
@@ -207,6 +213,8 @@ contains
       type(observations_type), intent(in) :: observations
       type(run_file_type), intent(inout) :: output
       type(error_type), allocatable, intent(out) :: error
+      integer :: field
+      integer :: f
 
       associate (domain => run%domain)
          call output%add_fields(domain, cycle, field_background_mean, means(:, :, 1), error)
@@ -219,6 +227,12 @@ contains
                                       run%truth%x(:, :size(means, 2), 1), error)
             end if
          end if
+         field = 0
+         do f = 1, size(ensemble%carried)
+            if (len_trim(ensemble%carried(f)%meaning) == 0 .or. allocated(error)) cycle
+            field = field + 1
+            call output%add_carried(domain, cycle, field, ensemble%carried(f)%x(:, :1, 1), error)
+         end do
          if (.not. allocated(error)) call output%add_members(domain, cycle, ensemble%x, error)
          if (.not. allocated(error)) then
             call output%add_feedback(domain, run%source%rows_before(cycle), observations, error)
@@ -240,6 +254,6 @@ contains
       if (allocated(error)) return
       kept = merge(1, 0, run%truth%must_be_kept())
       call write_checkpoint(run%config%checkpoint, run%domain, cycle, run%config%binding, &
-                            ensemble%x, run%truth%x(:, :, :kept), error)
+                            ensemble%x, run%truth%x(:, :, :kept), ensemble%carried, error)
    end subroutine keep
 end module da_cycle_driver

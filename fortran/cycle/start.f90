@@ -9,9 +9,11 @@ module da_cycle_start
       writable_directory, directory_of
    use da_base_text, only: to_text
    use da_cycle_config, only: config_type
+   use da_cycle_estimates, only: scores_of_run
    use da_cycle_observation_source, only: observation_source_type, new_observation_source
    use da_cycle_truth, only: truth_type, new_truth
    use da_ensemble_initialise, only: draw_from_attractor, perturb
+   use da_ensemble_model_error, only: model_error_type, new_model_error
    use da_ensemble_type, only: ensemble_type
    use da_io_checkpoint, only: read_checkpoint
    use da_io_run_file, only: run_file_type, partial_name
@@ -35,6 +37,7 @@ module da_cycle_start
       type(domain_type) :: domain
       type(truth_type) :: truth
       type(observation_source_type) :: source
+      type(model_error_type) :: model_error
    end type run_type
 
 contains
@@ -52,6 +55,8 @@ contains
       call check_size(config, run%domain, error)
       call communicator%agree(error)
       if (allocated(error)) return
+      run%model_error = new_model_error(config%model_error, config%model%points, config%interval, &
+                                        config%seed)
       call new_truth(config%truth, config%truth_model, config%truth_steps, run%domain, &
                      config%seed, config%cycles, config%interval, run%truth, error)
       call communicator%agree(error)
@@ -157,6 +162,10 @@ contains
          description%members = ensemble%members
          description%has_truth = run%truth%exists
          description%observations = run%source%rows_before(config%cycles + 1)
+         description%has_score = scores_of_run(ensemble)
+         description%carried = pack(ensemble%carried%name, len_trim(ensemble%carried%meaning) > 0)
+         description%carried_meanings = pack(ensemble%carried%meaning, &
+                                             len_trim(ensemble%carried%meaning) > 0)
          description%version = version
          description%command = command
          description%namelist = config%effective
@@ -233,10 +242,10 @@ contains
       associate (config => run%config, domain => run%domain)
          if (run%truth%must_be_kept()) then
             call read_checkpoint(config%checkpoint, domain, done, binding, ensemble%x, &
-                                 run%truth%x, error)
+                                 run%truth%x, ensemble%carried, error)
          else
             call read_checkpoint(config%checkpoint, domain, done, binding, ensemble%x, &
-                                 run%truth%x(:, :, :0), error)
+                                 run%truth%x(:, :, :0), ensemble%carried, error)
          end if
          if (allocated(binding)) then
             if (binding /= config%binding) then
