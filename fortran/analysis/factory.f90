@@ -11,9 +11,9 @@ module da_analysis_factory
    use da_analysis_etkf, only: etkf_config, new_etkf, read_etkf
    use da_analysis_letkf, only: letkf_config, new_letkf, read_letkf
    use da_analysis_stochastic_enkf, only: new_stochastic_enkf
-   use da_analysis_cost_function, only: minimisation_config
    use da_analysis_type, only: analysis_type
-   use da_analysis_var3d, only: var3d_type, new_var3d, read_variational
+   use da_analysis_variational, only: variational_type, variational_config, new_variational, &
+      read_variational
    use da_covariance_background, only: background_config, read_background
    use da_ensemble_inflation, only: inflation_config, no_inflation, read_inflation
    use da_ensemble_localisation, only: localisation_config, read_localisation
@@ -21,8 +21,9 @@ module da_analysis_factory
    private
    public :: known_analyses, read_analysis, document_analyses
 
-   character(len=16), parameter :: known_analyses(8) = [character(len=16) :: &
-      'letkf', 'etkf', 'enkf_n', 'denkf', 'stochastic_enkf', 'var3d', 'none', 'climatology']
+   character(len=16), parameter :: known_analyses(9) = [character(len=16) :: &
+      'letkf', 'etkf', 'enkf_n', 'denkf', 'stochastic_enkf', 'var3d', 'var4d', 'none', &
+      'climatology']
 
 contains
 
@@ -40,9 +41,9 @@ contains
       type(enkf_n_config) :: enkf_n
       type(letkf_config) :: letkf
       type(localisation_config) :: localisation
-      type(minimisation_config) :: minimisation
+      type(variational_config) :: variational
       type(background_config) :: background
-      type(var3d_type), allocatable :: var3d
+      type(variational_type), allocatable :: variation
 
       select case (name)
       case ('none')
@@ -65,14 +66,14 @@ contains
          filter = new_denkf()
       case ('stochastic_enkf')
          filter = new_stochastic_enkf()
-      case ('var3d')
-         call read_variational(namelists, minimisation, error)
+      case ('var3d', 'var4d')
+         call read_variational(namelists, name, variational, error)
          if (allocated(error)) return
          call read_background(namelists, background, error)
          if (allocated(error)) return
-         allocate (var3d, source=new_var3d(minimisation, background))
-         var3d%gross_error_limit = gross_error_limit
-         call move_alloc(var3d, analysis)
+         allocate (variation, source=new_variational(name, variational, background))
+         variation%gross_error_limit = gross_error_limit
+         call move_alloc(variation, analysis)
       end select
       if (allocated(error)) return
       if (allocated(filter)) then
@@ -88,7 +89,7 @@ contains
          end if
          filter%gross_error_limit = gross_error_limit
          call move_alloc(filter, analysis)
-      else if (gross_error_limit > 0 .and. name /= 'var3d') then
+      else if (gross_error_limit > 0 .and. index(name, 'var') /= 1) then
          call input_error(error, namelists%file// &
                           ': &observations gross_error_limit is not used with '// &
                           "analysis = '"//name//"'")
@@ -105,7 +106,7 @@ contains
       type(letkf_config) :: letkf
       type(localisation_config) :: localisation
       type(inflation_config) :: inflation
-      type(minimisation_config) :: minimisation
+      type(variational_config) :: variational
       type(background_config) :: background
       type(adaptive_inflation_config) :: adaptive_inflation
       type(error_type), allocatable :: error
@@ -117,7 +118,7 @@ contains
       namelists%alternative = .true.
       call read_etkf(namelists, etkf, error)
       call read_enkf_n(namelists, enkf_n, error)
-      call read_variational(namelists, minimisation, error)
+      call read_variational(namelists, 'var4d', variational, error)
       call read_background(namelists, background, error)
       namelists%alternative = .false.
    end subroutine document_analyses

@@ -15,9 +15,14 @@ module da_analysis_type
    type, abstract :: analysis_type
       character(len=:), allocatable :: name
       integer :: seed = 0
+      !> Cycles from the start of the window to the analysis; 0: a filter.
+      integer :: window = 0
+      !> Model steps a cycle.
+      integer :: steps = 1
    contains
       procedure :: prepare
       procedure :: carry_along
+      procedure :: begin
       procedure(update), deferred :: update
    end type analysis_type
 
@@ -51,6 +56,12 @@ contains
       type(domain_type), intent(in) :: domain
       type(ensemble_type), intent(inout) :: ensemble
    end subroutine carry_along
+
+   !> What a scheme does with the first ensemble of a new run; most do nothing.
+   subroutine begin(self, ensemble)
+      class(analysis_type), intent(in) :: self
+      type(ensemble_type), intent(inout) :: ensemble
+   end subroutine begin
 
    !> The ensemble in observation space, hx(n, 1, members), and its mean and spread at each
    !> observation.

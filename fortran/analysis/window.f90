@@ -27,7 +27,7 @@ module da_analysis_window
       class(model_type), allocatable, private :: model
       type(part_type), allocatable, private :: parts(:)
       !> states(n, components, batch, step), from the start of the window on.
-      real(wp), allocatable, private :: states(:, :, :, :)
+      real(wp), allocatable :: states(:, :, :, :)
       integer :: rows = 0
       !> Observations of the window on all ranks, used or not.
       integer(i8) :: total = 0

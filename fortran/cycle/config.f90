@@ -204,6 +204,13 @@ contains
       end if
       call count_steps(file, config%interval, config%model, config%model%name, config%steps, error)
       if (allocated(error)) return
+      config%analysis%steps = config%steps
+      if (config%analysis%window > 0 .and. config%model_error%sd > 0) then
+         call input_error(error, file//': &model_error sd = '//to_text(config%model_error%sd)// &
+                          ": analysis = '"//config%analysis_name//"' takes the forecast model "// &
+                          'as perfect over its window; only truth_sd may be above 0')
+         return
+      end if
       if (allocated(config%truth_model)) then
          call count_steps(file, config%interval, config%truth_model, 'truth_'//config%truth%model, &
                           config%truth_steps, error)

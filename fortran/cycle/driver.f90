@@ -10,6 +10,7 @@ module da_cycle_driver
    use da_analysis_type, only: observe_analysis
    use da_cycle_config, only: config_type
    use da_cycle_estimates, only: scores_of_run, score_estimates
+   use da_cycle_past_truth, only: carry_past_truth, remember_truth
    use da_cycle_progress, only: progress_type, new_progress
    use da_cycle_report, only: report_start, report_end
    use da_cycle_start, only: run_type, begin
@@ -57,6 +58,9 @@ contains
          allocate (ensemble%x(domain%n, config%model%components_in, ensemble%members))
          allocate (ensemble%carried(0))
          call config%analysis%carry_along(domain, ensemble)
+         if (run%truth%exists) then
+            call carry_past_truth(config%analysis%window, run%truth%x(:, :, 1), ensemble)
+         end if
          call begin(run, start, version, command, ensemble, record, output, done, error)
          if (allocated(error)) return
          if (done == config%cycles) then
@@ -164,6 +168,7 @@ contains
          call ensemble%spread(means(:, :, 2), sds(:, :, 2))
          call score(run, cycle, means(:, 1, :), sds(:, 1, :), observations, record, error)
          call score_estimates(domain, cycle, ensemble, record)
+         if (run%truth%exists) call remember_truth(cycle, run%truth%x(:, :, 1), ensemble)
          call domain%timer%stop()
          if (allocated(error)) return
          if (config%output%feedback) then

@@ -4,7 +4,9 @@ module da_cycle_estimates
    use da_analysis_adaptive_inflation, only: carried_inflation
    use da_ensemble_type, only: ensemble_type
    use da_verification_record, only: record_type
-   use da_verification_scores, only: scores_kept, inflation_mean
+   use da_analysis_smoother, only: carried_smoothed
+   use da_cycle_past_truth, only: smoothed_error, carried_truth
+   use da_verification_scores, only: scores_kept, inflation_mean, smoothed_rmse
    implicit none
    private
    public :: scores_of_run, score_estimates
@@ -18,6 +20,7 @@ contains
 
       has_score = .true.
       has_score(inflation_mean) = ensemble%place_of(carried_inflation) > 0
+      has_score(smoothed_rmse) = ensemble%place_of(carried_truth) > 0
    end function scores_of_run
 
    !> Those scores of a cycle, after its analysis.
@@ -32,6 +35,11 @@ contains
       if (place > 0) then
          record%series(cycle, inflation_mean:inflation_mean) = &
             domain%mean_of_points(ensemble%carried(place)%x(:, :, 1))
+      end if
+      if (ensemble%place_of(carried_truth) > 0) then
+         place = ensemble%place_of(carried_smoothed)
+         record%series(cycle, smoothed_rmse:smoothed_rmse) = &
+            smoothed_error(domain, cycle, ensemble%carried(place)%x, ensemble)
       end if
    end subroutine score_estimates
 end module da_cycle_estimates

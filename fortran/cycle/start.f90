@@ -11,6 +11,7 @@ module da_cycle_start
    use da_cycle_config, only: config_type
    use da_cycle_estimates, only: scores_of_run
    use da_cycle_observation_source, only: observation_source_type, new_observation_source
+   use da_cycle_past_truth, only: remember_truth
    use da_cycle_truth, only: truth_type, new_truth
    use da_ensemble_initialise, only: draw_from_attractor, perturb
    use da_ensemble_model_error, only: model_error_type, new_model_error
@@ -200,6 +201,8 @@ contains
          call domain%communicator%agree(error)
          if (allocated(error)) return
          call first_ensemble(run, ensemble)
+         call config%analysis%begin(ensemble)
+         if (run%truth%exists) call remember_truth(0, run%truth%x(:, :, 1), ensemble)
          call output%create(domain, config%output, description, error)
          if (allocated(error)) then
             error%message = config%namelist//': &output file: '//error%message

@@ -10,7 +10,7 @@ module da_verification_scores
    public :: state_scores, observation_scores, score_names, score_meanings, scores_kept
    public :: background_rmse, analysis_rmse, background_spread, analysis_spread
    public :: background_bias, analysis_bias, innovation_chi2, observations_used, &
-      observations_rejected, inflation_mean
+      observations_rejected, inflation_mean, smoothed_rmse
 
    integer, parameter :: background_rmse = 1
    integer, parameter :: analysis_rmse = 2
@@ -22,13 +22,14 @@ module da_verification_scores
    integer, parameter :: observations_used = 8
    integer, parameter :: observations_rejected = 9
    integer, parameter :: inflation_mean = 10
-   integer, parameter :: scores_kept = 10
+   integer, parameter :: smoothed_rmse = 11
+   integer, parameter :: scores_kept = 11
 
    character(len=21), parameter :: score_names(scores_kept) = [character(len=21) :: &
       'background_rmse', 'analysis_rmse', 'background_spread', 'analysis_spread', &
       'background_bias', &
       'analysis_bias', 'innovation_chi2', 'observations_used', 'observations_rejected', &
-      'inflation_mean']
+      'inflation_mean', 'smoothed_rmse']
    character(len=80), parameter :: score_meanings(scores_kept) = [character(len=80) :: &
       'root mean square over space of background mean minus truth', &
       'root mean square over space of analysis mean minus truth', &
@@ -39,7 +40,8 @@ module da_verification_scores
       'mean of squared innovation over background plus observation error variance', &
       'number of observations assimilated, or evaluated where nothing is assimilated', &
       'number of observations rejected by quality control', &
-      'mean over space of the adaptive inflation of the background variance']
+      'mean over space of the adaptive inflation of the background variance', &
+      'root mean square over space of the smoothed mean at the window''s start minus truth']
 
 contains
 

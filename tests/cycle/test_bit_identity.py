@@ -45,6 +45,10 @@ CASES: dict[str, Groups] = {
         {"background": {"covariance": "homogeneous", "sd": 0.6}, "variational": {"outer_loops": 2}},
         {"observations": {"stride": 1.7, "offset": 0.3, "gross_error_limit": 3.0}},
     ),
+    "var4d": case(
+        {"cycle": {"analysis": "var4d", "interval": 0.1}, "ensemble": {"members": 1}},
+        {"variational": {"window": 3, "outer_loops": 2}, "background": {"factor": 0.005}},
+    ),
     "climatology": case({"cycle": {"analysis": "climatology"}, "ensemble": {"members": 10}}),
     "none": case({"cycle": {"analysis": "none"}, "ensemble": {"members": 10}}),
     "between points": case(LETKF, {"observations": {"stride": 1.7, "offset": 0.3}}),
@@ -79,7 +83,7 @@ CASES: dict[str, Groups] = {
 
 ANALYSES = [
     *("letkf", "etkf", "enkf_n", "denkf", "stochastic_enkf", "climatology", "none"),
-    *("var3d", "ensemble of var3d"),
+    *("var3d", "ensemble of var3d", "var4d"),
 ]
 
 

@@ -1,9 +1,9 @@
-!> Three-dimensional variational analysis: a static background covariance, the observations of one
-!> time.
+!> Variational analysis with a static background covariance: 3D-Var, or strong-constraint
+!> incremental 4D-Var, whose window ends with the observations.
 !>
 !> An ensemble of more than one member is an ensemble of analyses: each member has its own
 !> background and its own perturbed observations (Fisher 2003).
-module da_analysis_var3d
+module da_analysis_variational
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
    use da_base_error, only: error_type
@@ -12,7 +12,8 @@ module da_analysis_var3d
    use da_analysis_conjugate_gradient, only: batch_products
    use da_analysis_cost_function, only: problem_type, minimisation_config, &
       variational_history_type, minimise_cost
-   use da_analysis_type, only: analysis_type, observe_background
+   use da_analysis_smoother, only: smoother_type, carried_start
+   use da_analysis_type, only: observe_background
    use da_analysis_window, only: new_window
    use da_covariance_background, only: background_config, new_background
    use da_covariance_type, only: covariance_type
@@ -23,9 +24,16 @@ module da_analysis_var3d
    use da_observation_type, only: observations_type
    implicit none
    private
-   public :: var3d_type, new_var3d, read_variational
+   public :: variational_type, variational_config, new_variational, read_variational
 
-   type, extends(analysis_type) :: var3d_type
+   !> `&variational`
+   type :: variational_config
+      !> Cycles of the window; 3D-Var has none.
+      integer :: window = 4
+      type(minimisation_config) :: minimisation
+   end type variational_config
+
+   type, extends(smoother_type) :: variational_type
       type(minimisation_config) :: minimisation
       type(background_config) :: background
       real(wp) :: gross_error_limit = 0
@@ -36,40 +44,55 @@ module da_analysis_var3d
    contains
       procedure :: prepare
       procedure :: update
-   end type var3d_type
+   end type variational_type
 
 contains
 
-   subroutine read_variational(namelists, config, error)
+   subroutine read_variational(namelists, name, config, error)
       type(namelists_type), intent(inout) :: namelists
-      type(minimisation_config), intent(inout) :: config
+      character(len=*), intent(in) :: name
+      type(variational_config), intent(inout) :: config
       type(error_type), allocatable, intent(out) :: error
+      integer, parameter :: longest_window = 1000
+      type(variational_config) :: defaults
 
-      call namelists%open_group('variational', 'Minimisation, used by analysis = ''var3d''')
-      call namelists%get('outer_loops', config%outer_loops, &
-                         'linearisations about the latest state; one is enough where H is linear', &
-                         minimum=1)
-      call namelists%get('inner_iterations', config%inner_iterations, &
+      call namelists%open_group('variational', 'Minimisation, used by analysis = ''var3d'' and '// &
+                                '''var4d''')
+      call namelists%get('window', config%window, &
+                         'var4d: cycles from the window''s start to its end, the analysis', &
+                         minimum=1, maximum=longest_window)
+      call namelists%get('outer_loops', config%minimisation%outer_loops, &
+                         'linearisations about the latest state; one is enough where all is '// &
+                         'linear', minimum=1)
+      call namelists%get('inner_iterations', config%minimisation%inner_iterations, &
                          'most iterations of conjugate gradients in an outer loop', minimum=1)
-      call namelists%get('gradient_reduction', config%gradient_reduction, &
+      call namelists%get('gradient_reduction', config%minimisation%gradient_reduction, &
                          'an inner loop ends where the gradient''s norm has fallen to this '// &
                          'fraction', above=0.0_wp, maximum=1.0_wp)
+      if (name == 'var3d') then
+         if (config%window /= defaults%window) then
+            call namelists%reject('window', "is not used with analysis = 'var3d'")
+         end if
+         config%window = 0
+      end if
       call namelists%close_group(error)
    end subroutine read_variational
 
-   function new_var3d(minimisation, background) result(self)
-      type(minimisation_config), intent(in) :: minimisation
+   function new_variational(name, config, background) result(self)
+      character(len=*), intent(in) :: name
+      type(variational_config), intent(in) :: config
       type(background_config), intent(in) :: background
-      type(var3d_type) :: self
+      type(variational_type) :: self
 
-      self%name = 'var3d'
-      self%minimisation = minimisation
+      self%name = name
+      self%window = config%window
+      self%minimisation = config%minimisation
       self%background = background
-   end function new_var3d
+   end function new_variational
 
    !> The background covariance; the climate is sampled by free runs of the model.
    subroutine prepare(self, domain, model)
-      class(var3d_type), intent(inout) :: self
+      class(variational_type), intent(inout) :: self
       type(domain_type), intent(inout) :: domain
       class(model_type), intent(in) :: model
       integer, parameter :: points_wanted = 4000
@@ -90,7 +113,7 @@ contains
 
    !> The variance that the covariance gives the circle's first point: |U^T e|².
    subroutine look_at_one_point(self, domain)
-      type(var3d_type), intent(inout) :: self
+      type(variational_type), intent(inout) :: self
       type(domain_type), intent(inout) :: domain
       real(wp) :: unit(domain%n, self%covariance%components_out, 1)
       real(wp) :: v(domain%n, self%covariance%components_in, 1)
@@ -104,7 +127,7 @@ contains
    end subroutine look_at_one_point
 
    subroutine update(self, domain, cycle, observations, ensemble, error)
-      class(var3d_type), intent(in) :: self
+      class(variational_type), intent(in) :: self
       type(domain_type), intent(inout) :: domain
       integer, intent(in) :: cycle
       type(observations_type), intent(inout) :: observations
@@ -115,6 +138,7 @@ contains
       type(random_key_type) :: key
       real(wp) :: perturbations(observations%n, ensemble%members)
       real(wp), allocatable :: hx(:, :, :)
+      integer :: back
       integer :: m
 
       call observe_background(domain, ensemble, observations, hx)
@@ -130,7 +154,17 @@ contains
          end do
       end if
       problem%covariance = self%covariance
-      call new_window(self%model, domain, [0], [observations], problem%window)
-      call minimise_cost(self%minimisation, domain, problem, perturbations, ensemble%x, history)
+      back = self%cycles_back(cycle)
+      call new_window(self%model, domain, [back*self%steps], [observations], problem%window)
+      if (self%window == 0) then
+         call minimise_cost(self%minimisation, domain, problem, perturbations, ensemble%x, history)
+         return
+      end if
+      associate (start => ensemble%carried(ensemble%place_of(carried_start))%x)
+         call minimise_cost(self%minimisation, domain, problem, perturbations, start, history)
+         call self%keep_smoothed(start, ensemble)
+         ensemble%x = problem%window%states(:, :, :, back*self%steps)
+         if (back == self%window) start = problem%window%states(:, :, :, self%steps)
+      end associate
    end subroutine update
-end module da_analysis_var3d
+end module da_analysis_variational
