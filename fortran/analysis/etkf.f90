@@ -12,7 +12,7 @@ module da_analysis_etkf
    use da_base_linear_algebra, only: identity
    use da_base_namelists, only: namelists_type
    use da_base_random, only: random_key_type, stream_rotation
-   use da_base_random_root, only: random_inverse_root
+   use da_base_mean_root, only: random_inverse_root
    use da_analysis_ensemble_filter, only: ensemble_filter_type
    use da_analysis_ensemble_space, only: project_observations
    use da_analysis_transform, only: transform_members

@@ -9,6 +9,7 @@ module da_analysis_factory
    use da_analysis_enkf_n, only: enkf_n_config, new_enkf_n, read_enkf_n
    use da_analysis_ensemble_filter, only: ensemble_filter_type
    use da_analysis_etkf, only: etkf_config, new_etkf, read_etkf
+   use da_analysis_ienks, only: ienks_type, ienks_config, new_ienks, read_ienks
    use da_analysis_letkf, only: letkf_config, new_letkf, read_letkf
    use da_analysis_stochastic_enkf, only: new_stochastic_enkf
    use da_analysis_type, only: analysis_type
@@ -21,8 +22,8 @@ module da_analysis_factory
    private
    public :: known_analyses, read_analysis, document_analyses
 
-   character(len=16), parameter :: known_analyses(9) = [character(len=16) :: &
-      'letkf', 'etkf', 'enkf_n', 'denkf', 'stochastic_enkf', 'var3d', 'var4d', 'none', &
+   character(len=16), parameter :: known_analyses(10) = [character(len=16) :: &
+      'letkf', 'etkf', 'enkf_n', 'denkf', 'stochastic_enkf', 'var3d', 'var4d', 'ienks', 'none', &
       'climatology']
 
 contains
@@ -44,6 +45,8 @@ contains
       type(variational_config) :: variational
       type(background_config) :: background
       type(variational_type), allocatable :: variation
+      type(ienks_config) :: ienks
+      type(ienks_type), allocatable :: smoother
 
       select case (name)
       case ('none')
@@ -71,9 +74,15 @@ contains
          if (allocated(error)) return
          call read_background(namelists, background, error)
          if (allocated(error)) return
-         allocate (variation, source=new_variational(name, variational, background))
+         variation = new_variational(name, variational, background)
          variation%gross_error_limit = gross_error_limit
          call move_alloc(variation, analysis)
+      case ('ienks')
+         call read_ienks(namelists, ienks, error)
+         if (allocated(error)) return
+         smoother = new_ienks(ienks)
+         smoother%gross_error_limit = gross_error_limit
+         call move_alloc(smoother, analysis)
       end select
       if (allocated(error)) return
       if (allocated(filter)) then
@@ -83,19 +92,27 @@ contains
          call read_inflation(namelists, filter%inflation, error)
          if (allocated(error)) return
          if (members < 2) then
-            call input_error(error, namelists%file//": &ensemble members = 1: analysis = '"// &
-                             name//"' needs at least 2")
+            call too_few()
             return
          end if
          filter%gross_error_limit = gross_error_limit
          call move_alloc(filter, analysis)
-      else if (gross_error_limit > 0 .and. index(name, 'var') /= 1) then
+      else if (members < 2 .and. name == 'ienks') then
+         call too_few()
+      else if (gross_error_limit > 0 .and. (name == 'none' .or. name == 'climatology')) then
          call input_error(error, namelists%file// &
                           ': &observations gross_error_limit is not used with '// &
                           "analysis = '"//name//"'")
          return
       end if
       analysis%seed = seed
+
+   contains
+
+      subroutine too_few()
+         call input_error(error, namelists%file//": &ensemble members = 1: analysis = '"// &
+                          name//"' needs at least 2")
+      end subroutine too_few
    end subroutine read_analysis
 
    !> Every scheme's groups, those of the default one active.
@@ -108,6 +125,7 @@ contains
       type(inflation_config) :: inflation
       type(variational_config) :: variational
       type(background_config) :: background
+      type(ienks_config) :: ienks
       type(adaptive_inflation_config) :: adaptive_inflation
       type(error_type), allocatable :: error
 
@@ -120,6 +138,7 @@ contains
       call read_enkf_n(namelists, enkf_n, error)
       call read_variational(namelists, 'var4d', variational, error)
       call read_background(namelists, background, error)
+      call read_ienks(namelists, ienks, error)
       namelists%alternative = .false.
    end subroutine document_analyses
 end module da_analysis_factory

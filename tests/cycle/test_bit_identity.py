@@ -49,6 +49,13 @@ CASES: dict[str, Groups] = {
         {"cycle": {"analysis": "var4d", "interval": 0.1}, "ensemble": {"members": 1}},
         {"variational": {"window": 3, "outer_loops": 2}, "background": {"factor": 0.005}},
     ),
+    "ienks": case(
+        {"cycle": {"analysis": "ienks"}, "ensemble": {"members": 20}, "ienks": {"window": 4}}
+    ),
+    "ienks-n, bundle": case(
+        {"cycle": {"analysis": "ienks", "interval": 0.1}, "ensemble": {"members": 20}},
+        {"ienks": {"window": 2, "variant": "bundle", "finite_size": True, "rotation": False}},
+    ),
     "climatology": case({"cycle": {"analysis": "climatology"}, "ensemble": {"members": 10}}),
     "none": case({"cycle": {"analysis": "none"}, "ensemble": {"members": 10}}),
     "between points": case(LETKF, {"observations": {"stride": 1.7, "offset": 0.3}}),
@@ -83,7 +90,7 @@ CASES: dict[str, Groups] = {
 
 ANALYSES = [
     *("letkf", "etkf", "enkf_n", "denkf", "stochastic_enkf", "climatology", "none"),
-    *("var3d", "ensemble of var3d", "var4d"),
+    *("var3d", "ensemble of var3d", "var4d", "ienks"),
 ]
 
 

@@ -23,6 +23,8 @@ CASES: dict[str, Groups] = {
     "title with quotes": {"cycle": {"title": 'it\'s "quoted" & odd / = ! name: värme'}},
     "etkf": {"cycle": {"analysis": "etkf"}, "etkf": {"rotation": False}},
     "stochastic_enkf": {"cycle": {"analysis": "stochastic_enkf"}},
+    "var4d": {"cycle": {"analysis": "var4d"}, "variational": {"window": 2}},
+    "ienks": {"cycle": {"analysis": "ienks"}, "ienks": {"finite_size": True}},
     "var3d": {"cycle": {"analysis": "var3d"}, "background": {"factor": 0.03}},
     "none": {"cycle": {"analysis": "none"}},
     "climatology": {"cycle": {"analysis": "climatology"}},

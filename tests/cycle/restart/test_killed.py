@@ -30,6 +30,7 @@ CASES: dict[str, Groups] = {
     "denkf": {"cycle": {"analysis": "denkf"}},
     "stochastic_enkf": {"cycle": {"analysis": "stochastic_enkf"}},
     "var3d": {"cycle": {"analysis": "var3d"}},
+    "ienks": {"cycle": {"analysis": "ienks"}, "ienks": {"window": 5}},
     "var4d": {"cycle": {"analysis": "var4d"}, "variational": {"window": 7}},
     "noise": {"inflation": {"rtpp": 0.1, "rtps": 0.3, "additive": 0.05}},
     "adaptive inflation": {"adaptive_inflation": {"scheme": "miyoshi2011", "sd": 0.1}},
