@@ -3,9 +3,9 @@
 !>
 !> x_0 = x̄_0 + X_0 w, J(w) = ½ w^T w + ½ ‖R^{-1/2} (y - H(M(x_0)))‖². In each iteration the
 !> ensemble x_0 + X_0 T is carried to the observations, where its anomalies, times T^{-1}, are the
-!> sensitivity Y: T = S^{-1/2} of the iteration before in the 'transform' variant, a small multiple of the
-!> identity in the 'bundle'. S = I + Y^T Y, w ← w + S^{-1} (Y^T d - w). Observations are assimilated
-!> once, shift one.
+!> sensitivity Y: T = S^{-1/2} of the iteration before in the 'transform' variant, a small multiple
+!> of the identity in the 'bundle'. S = I + Y^T Y, w ← w + S^{-1} (Y^T d - w). Observations are
+!> assimilated once, shift one.
 module da_analysis_ienks
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
@@ -85,8 +85,8 @@ contains
          call namelists%reject('hyperprior', 'is not used with finite_size = .false.')
       end if
       call namelists%get('inflation', config%inflation, &
-                         'factor of the anomalies at the window''s start after the analysis; 1: '// &
-                         'none (the default with finite_size)', above=0.0_wp)
+                         'factor of the anomalies at the window''s start after the analysis; '// &
+                         '1: none (the default with finite_size)', above=0.0_wp)
       call namelists%get('iterations', config%iterations, 'most Gauss-Newton steps', minimum=1)
       call namelists%get('tolerance', config%tolerance, &
                          'the last step''s length, a member', above=0.0_wp)
@@ -166,7 +166,8 @@ contains
    end subroutine update
 
    !> The Gauss-Newton iterations: the minimum w of J, and Y^T Y there, over its prior's precision.
-   subroutine find_weights(self, domain, steps, observations, start, x, hx, w, gram, precision, error)
+   subroutine find_weights(self, domain, steps, observations, start, x, hx, w, gram, &
+                           precision, error)
       class(ienks_type), intent(in) :: self
       type(domain_type), intent(inout) :: domain
       integer, intent(in) :: steps
@@ -244,10 +245,10 @@ contains
       end do
    end function with_shift
 
-   !> The prior's precision: 1, or the curvature along w of the finite-size prior c/2 ln(ε + |w|²/(N -
-   !> 1)), ε = (N + 1)/N and c = N/(N - 1), moved as in EnKF-N so that it is 1 where nothing is observed
-   !> (Bocquet & Sakov 2012; Bocquet, Raanes & Hannart 2015, eq. 36). `remaining` is the mean
-   !> eigenvalue of S^{-1}.
+   !> The prior's precision: 1, or the curvature along w of the finite-size prior c/2 ln(ε +
+   !> |w|²/(N - 1)), ε = (N + 1)/N and c = N/(N - 1), moved as in EnKF-N so that it is 1 where
+   !> nothing is observed (Bocquet & Sakov 2012; Bocquet, Raanes & Hannart 2015, eq. 36).
+   !> `remaining` is the mean eigenvalue of S^{-1}.
    pure function prior_precision(config, n, remaining, w) result(precision)
       type(ienks_config), intent(in) :: config
       integer, intent(in) :: n

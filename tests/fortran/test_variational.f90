@@ -22,7 +22,7 @@ module test_variational
    use testing, only: testing_type
    implicit none
    private
-   public :: test_variational_suite
+   public :: test_variational_suite, eliminate
 
    integer, parameter :: points = 41
    integer, parameter :: members = 5

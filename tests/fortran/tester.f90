@@ -6,6 +6,7 @@ program tester
    use test_carried, only: test_carried_suite
    use test_domain, only: test_domain_suite
    use test_filters, only: test_filters_suite
+   use test_ienks, only: test_ienks_suite
    use test_letkf, only: test_letkf_suite
    use test_linear_algebra, only: test_linear_algebra_suite
    use test_namelists, only: test_namelists_suite
@@ -46,6 +47,8 @@ program tester
       call test_letkf_suite(tests)
    case ('record')
       call test_record_suite(tests)
+   case ('ienks')
+      call test_ienks_suite(tests)
    case ('variational')
       call test_variational_suite(tests)
    case ('noise')
