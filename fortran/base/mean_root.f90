@@ -1,9 +1,9 @@
 !> Square roots of the inverse of a matrix in ensemble space, that keep the mean, by Cholesky
 !> factors.
 !>
-!> For S = I + a with a 1 = 0, and the reflection Q that takes e_1 to 1/sqrt(n), Q S Q is the identity
-!> in its first row and column; with the Cholesky factor L of the rest, T = Q diag(1, L^{-T} Ω) Q has
-!> T T^T = S^{-1} and T 1 = 1 for every orthogonal Ω.
+!> For S = I + a with a 1 = 0, and the reflection Q that takes e_1 to 1/sqrt(n), Q S Q is the
+!> identity in its first row and column; with the Cholesky factor L of the rest, T = Q diag(1,
+!> L^{-T} Ω) Q has T T^T = S^{-1} and T 1 = 1 for every orthogonal Ω.
 module da_base_mean_root
    use da_base_kinds, only: wp
    use da_base_linear_algebra, only: identity, random_orthogonal, reflect_rows, mean_reflection
@@ -14,8 +14,8 @@ module da_base_mean_root
 
 contains
 
-   !> root = S^{-1/2} U and x ← S^{-1} x, where a is positive semi-definite, x is orthogonal to 1 and
-   !> U is a Haar-distributed rotation that keeps 1.
+   !> root = S^{-1/2} U and x ← S^{-1} x, where a is positive semi-definite, x is orthogonal to 1
+   !> and U is a Haar-distributed rotation that keeps 1.
    !>
    !> Any T with T T^T = S^{-1} is S^{-1/2} times an orthogonal matrix, which a random rotation
    !> swallows: a random Ω gives the same distribution at a fraction of the cost of the symmetric
