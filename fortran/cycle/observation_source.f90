@@ -3,12 +3,14 @@ module da_cycle_observation_source
    use da_base_kinds, only: wp, i8
    use da_base_domain, only: domain_type
    use da_base_error, only: error_type, input_error
-   use da_base_namelists, only: namelists_type
+   use da_base_namelists, only: namelists_type, name_length
    use da_base_random, only: random_key_type, normals_of, stream_observations
    use da_base_text, only: to_text
    use da_base_timer, only: phase_observations
    use da_io_observation_file, only: observation_file_type, open_observation_file
    use da_observation_factory, only: new_observation_operator
+   use da_observation_kinds, only: kind_parameters_type, read_kind_parameters, known_kinds, &
+      kind_names, kind_value, kind_average
    use da_observation_type, only: observations_type, new_observations, qc_assimilated
    use da_operator_type, only: operator_type
    implicit none
@@ -25,6 +27,9 @@ module da_cycle_observation_source
       real(wp) :: stride = 1
       real(wp) :: offset = 0
       real(wp), allocatable :: positions(:)
+      !> A twin's kinds, dealt out by the observations' numbers.
+      integer, allocatable :: kinds(:)
+      type(kind_parameters_type) :: kind_parameters
       real(wp) :: error_sd = 1
       real(wp) :: gross_error_limit = 0
    end type observation_source_config
@@ -51,10 +56,12 @@ contains
       type(observation_source_config), intent(inout) :: config
       type(error_type), allocatable, intent(out) :: error
       type(observation_source_config) :: defaults
+      character(len=name_length), allocatable :: kinds(:)
 
       config%source = 'twin'
       config%file = ''
       allocate (config%positions(0))
+      kinds = [character(len=name_length) :: kind_names(kind_value)]
       call namelists%open_group('observations', 'The observations')
       call namelists%get('source', config%source, 'made from the truth, or read from a file', &
                          known_sources)
@@ -68,6 +75,10 @@ contains
                          'points', minimum=0.0_wp)
       call namelists%get('positions', config%positions, &
                          'twin: a list of positions, in place of stride and '//'offset')
+      call namelists%get('kinds', kinds, &
+                         'twin: what is observed, dealt out in turn along the network', kind_names)
+      config%kinds = codes_of(kinds)
+      call read_kind_parameters(namelists, config%kind_parameters)
       call namelists%get('error_sd', config%error_sd, 'twin: standard deviation of the errors', &
                          above=0.0_wp)
       call namelists%get('gross_error_limit', config%gross_error_limit, &
@@ -78,6 +89,7 @@ contains
          if (abs(config%stride - defaults%stride) > 0) call refuse('stride')
          if (abs(config%offset - defaults%offset) > 0) call refuse('offset')
          if (size(config%positions) > 0) call refuse('positions')
+         if (any(config%kinds /= kind_value)) call refuse('kinds')
          if (abs(config%error_sd - defaults%error_sd) > 0) call refuse('error_sd')
       else
          if (len(config%file) > 0) call refuse('file')
@@ -104,6 +116,17 @@ contains
       end subroutine refuse
    end subroutine read_observation_source
 
+   pure function codes_of(names) result(codes)
+      character(len=*), intent(in) :: names(:)
+      integer :: codes(size(names))
+      integer :: k
+
+      codes = kind_value
+      do k = 1, size(known_kinds)
+         where (names == kind_names(k)) codes = known_kinds(k)
+      end do
+   end function codes_of
+
    !> Opens and checks the file, or lays out the observing network.
    subroutine new_observation_source(config, domain, seed, cycles, interval, source, error)
       type(observation_source_config), intent(in) :: config
@@ -113,20 +136,44 @@ contains
       real(wp), intent(in) :: interval
       type(observation_source_type), intent(out) :: source
       type(error_type), allocatable, intent(out) :: error
-
       source%config = config
       source%seed = seed
       source%interval = interval
       if (config%source == 'file') then
          allocate (source%file)
          call open_observation_file(config%file, domain, cycles, interval, source%file, error)
-         if (allocated(error)) error%message = 'file: '//error%message
+         if (allocated(error)) then
+            error%message = 'file: '//error%message
+            return
+         end if
+         call check_kinds(config, pack(known_kinds, source%file%of_kind > 0), domain, error)
       else if (size(config%positions) > 0) then
          call lay_out_list(config%positions, domain, source, error)
       else
          call lay_out_row(config, domain, source, error)
       end if
+      if (allocated(error) .or. config%source == 'file') return
+      call check_kinds(config, config%kinds, domain, error)
    end subroutine new_observation_source
+
+   !> The parameters of kinds must suit the circle, and be of use for the kinds that there are.
+   subroutine check_kinds(config, kinds, domain, error)
+      type(observation_source_config), intent(in) :: config
+      integer, intent(in) :: kinds(:)
+      type(domain_type), intent(in) :: domain
+      type(error_type), allocatable, intent(out) :: error
+      character(len=:), allocatable :: key
+
+      key = config%kind_parameters%unused(kinds)
+      if (len(key) > 0) then
+         call input_error(error, key//' is not used: no observation is of its kind')
+      else if (any(kinds == kind_average) .and. &
+               2*config%kind_parameters%half_width > domain%total) then
+         call input_error(error, 'average_half_width = '// &
+                          to_text(config%kind_parameters%half_width)//': must be at most half '// &
+                          'the number of grid points, '//to_text(domain%total))
+      end if
+   end subroutine check_kinds
 
    !> Observations at offset, offset + stride, … .
    subroutine lay_out_row(config, domain, source, error)
@@ -219,6 +266,7 @@ contains
       call domain%timer%start(phase_observations)
       if (allocated(self%file)) then
          call self%file%read_observations(domain, cycle, self%interval, observations, error)
+         observations%parameters = self%config%kind_parameters
       else
          call make(self, domain, cycle, truth, observations)
       end if
@@ -238,8 +286,10 @@ contains
       observations = new_observations(size(self%positions), cycle*self%interval)
       observations%position = self%positions
       observations%row = (cycle - 1)*self%total + self%numbers
+      observations%kind = self%config%kinds(mod(self%numbers, size(self%config%kinds, kind=i8)) + 1)
       observations%error_sd = self%config%error_sd
       observations%qc = qc_assimilated
+      observations%parameters = self%config%kind_parameters
       call observations%count_ranks(domain)
       call new_observation_operator(observations, domain, operator)
       call operator%forward(domain, truth, exact)

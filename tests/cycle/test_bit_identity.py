@@ -44,6 +44,17 @@ CASES: dict[str, Groups] = {
         LETKF,
         {"observations": {"positions": [*np.arange(39.5, 0.0, -1.75), 3.25, 3.25, 9.1, 0.0]}},
     ),
+    "all kinds": case(
+        LETKF,
+        {
+            "observations": {
+                "kinds": ["value", "abs", "square", "power", "log", "average"],
+                "stride": 0.7,
+                "average_half_width": 3.3,
+            }
+        },
+    ),
+    "averages": case(LETKF, {"observations": {"kinds": "average", "average_half_width": 6.5}}),
     "wider than the circle": case(LETKF, {"localisation": {"radius": 30.0, "taper": "boxcar"}}),
     "gross errors": case(LETKF, {"observations": {"gross_error_limit": 2.5}}),
     "members": case(LETKF, {"output": {"members_every": 100, "fields_every": 7}}),
@@ -58,6 +69,9 @@ CASES: dict[str, Groups] = {
     "start from the truth": case(LETKF, {"ensemble": {"initial": "truth", "initial_sd": 0.5}}),
     "nothing but scores": case(LETKF, {"output": {"fields_every": 0, "feedback": False}}),
 }
+
+OBSERVED = ["all kinds", "averages"]
+"""Observations that reach beyond the neighbouring slab."""
 
 ANALYSES = ["letkf", "etkf", "enkf_n", "denkf", "stochastic_enkf", "climatology", "none"]
 
@@ -90,7 +104,7 @@ def test_ranks_change_no_bit(
     assert same(run(with_points(name, 40), tmp_path, ranks), on_one_rank(name, 40))
 
 
-@pytest.mark.parametrize("name", ANALYSES)
+@pytest.mark.parametrize("name", [*ANALYSES, *OBSERVED])
 def test_slabs_narrower_than_a_halo_change_no_bit(
     name: str, on_one_rank: Callable[[str, int], Path], run: Run, tmp_path: Path
 ) -> None:
@@ -130,7 +144,7 @@ def file_case(tmp_path_factory: pytest.TempPathFactory) -> tuple[Groups, Path]:
         "position": position,
         "value": value + random.normal(size=value.size),
         "error_sd": random.uniform(0.5, 2.0, value.size),
-        "kind": np.ones(value.size, np.int32),
+        "kind": random.integers(1, 7, value.size, dtype=np.int32),
     }
     with netCDF4.Dataset(folder / "observations.nc", "w", format="NETCDF3_CLASSIC") as file:
         file.createDimension("observation", kept.sum())

@@ -78,6 +78,8 @@ BROKEN_OBSERVATIONS: dict[str, tuple[dict[str, Any], str]] = {
     "negative error": ({"error_sd": changed(ones, 79, -1.0)}, "row 79 error_sd -1.0 above 0"),
     "error is NaN": ({"error_sd": changed(ones, 20, np.nan)}, "row 20 error_sd NaN above 0"),
     "unknown kind": ({"kind": changed(ones, 20, 7)}, "row 20 kind 7 known: 1,"),
+    "kind 0": ({"kind": changed(ones, 0, 0)}, "row 0 kind 0 5, log; 6, average"),
+    "kind between two": ({"kind": changed(ones, 79, 1.5)}, "row 79 kind 1.5 known: 1, value;"),
     "text": ({"value": text}, "value cannot be read text"),
 }
 

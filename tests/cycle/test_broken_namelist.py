@@ -63,6 +63,12 @@ VALUES = {
     "unknown analysis": ("&cycle analysis = 'enkf' /", "&cycle analysis 'enkf' stochastic_enkf"),
     "unknown taper": ("&localisation taper = 'gc' /", "&localisation taper 'gc' gaspari_cohn"),
     "unknown start": ("&ensemble initial = 'file' /", "&ensemble initial 'file' climatology"),
+    "unknown kind": ("&observations kinds = 'value', 'cube' /", "kinds 'cube' known: value, abs,"),
+    "kind without quotes": ("&observations kinds = abs /", "&observations kinds in quotes 'abs'"),
+    "falling power": ("&observations power_exponent = 0.5 /", "power_exponent = 0.5 at least 1.0"),
+    "no cap": ("&observations power_cap = 0.0 /", "power_cap = 0.0 above 0.0"),
+    "no offset": ("&observations log_offset = 0.0 /", "log_offset = 0.0 above 0.0"),
+    "no width": ("&observations average_half_width = 0.0 /", "average_half_width above 0.0"),
     "no output name": ("&output file = '' /", "&output file = '' file name is needed"),
 }
 
@@ -110,6 +116,19 @@ TOGETHER = {
     "stride of a file": (
         "&observations source = 'file', file = 'x.nc', stride = 2.0 /",
         "&observations stride not used source = 'file'",
+    ),
+    "kinds of a file": (
+        "&observations source = 'file', file = 'x.nc', kinds = 'abs' /",
+        "&observations kinds not used source = 'file'",
+    ),
+    "cap of no power": (
+        "&observations kinds = 'abs', 'log', power_cap = 9.0 /",
+        "&observations power_cap not used kind",
+    ),
+    "width of no average": ("&observations average_half_width = 9.0 /", "average_half_width used"),
+    "average wider than the circle": (
+        "&observations kinds = 'average', average_half_width = 20.1 /",
+        "&observations average_half_width = 20.1 half points, 40",
     ),
     "positions and stride": ("&observations positions = 1.0, stride = 2.0 /", "positions stride"),
     "position off the circle": ("&observations positions = 0.0, 40.0 /", "positions 40.0 circle"),

@@ -37,6 +37,7 @@ CASES: dict[str, Groups] = {
     "members": {"output": {"members_every": 5, "fields_every": 3}},
     "scores only": {"output": {"fields_every": 0, "feedback": False}},
     "other truth": {"truth_lorenz96": {"forcing": 8.3}, "observations": {"stride": 1.7}},
+    "kinds": {"observations": {"kinds": ["average", "abs"], "average_half_width": 2.5}},
     "another place": {"checkpoint": {"file": "kept"}},
 }
 
