@@ -55,6 +55,19 @@ CASES: dict[str, Groups] = {
         },
     ),
     "averages": case(LETKF, {"observations": {"kinds": "average", "average_half_width": 6.5}}),
+    "a moving network": case(
+        LETKF, {"observations": {"stride": 2.0, "drift": 1.3, "kinds": ["value", "abs", "square"]}}
+    ),
+    "random positions": case(
+        LETKF, {"observations": {"network": "random_positions", "count": 25, "every": 2}}
+    ),
+    "random points": case(
+        LETKF, {"observations": {"network": "random_points", "probability": 0.7}}
+    ),
+    "random points, stochastic_enkf": case(
+        {"cycle": {"analysis": "stochastic_enkf"}, "ensemble": {"members": 24}},
+        {"observations": {"network": "random_points", "probability": 0.7, "every": 3}},
+    ),
     "wider than the circle": case(LETKF, {"localisation": {"radius": 30.0, "taper": "boxcar"}}),
     "gross errors": case(LETKF, {"observations": {"gross_error_limit": 2.5}}),
     "members": case(LETKF, {"output": {"members_every": 100, "fields_every": 7}}),
@@ -70,8 +83,8 @@ CASES: dict[str, Groups] = {
     "nothing but scores": case(LETKF, {"output": {"fields_every": 0, "feedback": False}}),
 }
 
-OBSERVED = ["all kinds", "averages"]
-"""Observations that reach beyond the neighbouring slab."""
+OBSERVED = ["all kinds", "averages", "a moving network", "random positions", "random points"]
+"""Observations that reach beyond the neighbouring slab, or are not always on the same ranks."""
 
 ANALYSES = ["letkf", "etkf", "enkf_n", "denkf", "stochastic_enkf", "climatology", "none"]
 

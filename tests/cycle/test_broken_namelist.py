@@ -69,6 +69,11 @@ VALUES = {
     "no cap": ("&observations power_cap = 0.0 /", "power_cap = 0.0 above 0.0"),
     "no offset": ("&observations log_offset = 0.0 /", "log_offset = 0.0 above 0.0"),
     "no width": ("&observations average_half_width = 0.0 /", "average_half_width above 0.0"),
+    "unknown network": ("&observations network = 'row' /", "network 'row' known: given,"),
+    "nothing drawn": ("&observations count = 0 /", "&observations count = 0 at least 1"),
+    "probability above 1": ("&observations probability = 1.1 /", "probability = 1.1 at most 1.0"),
+    "no probability": ("&observations probability = 0.0 /", "probability = 0.0 above 0.0"),
+    "never": ("&observations every = 0 /", "&observations every = 0 at least 1"),
     "no output name": ("&output file = '' /", "&output file = '' file name is needed"),
 }
 
@@ -129,6 +134,35 @@ TOGETHER = {
     "average wider than the circle": (
         "&observations kinds = 'average', average_half_width = 20.1 /",
         "&observations average_half_width = 20.1 half points, 40",
+    ),
+    "network of a file": (
+        "&observations source = 'file', file = 'x.nc', network = 'random_points' /",
+        "&observations network not used source = 'file'",
+    ),
+    "every of a file": (
+        "&observations source = 'file', file = 'x.nc', every = 2 /",
+        "&observations every not used source = 'file'",
+    ),
+    "count of given places": ("&observations count = 9 /", "count not used network = 'given'"),
+    "probability of random positions": (
+        "&observations network = 'random_positions', probability = 0.1 /",
+        "&observations probability not used network = 'random_positions'",
+    ),
+    "drift of random points": (
+        "&observations network = 'random_points', drift = 1.0 /",
+        "&observations drift not used network = 'random_points'",
+    ),
+    "positions of a random network": (
+        "&observations network = 'random_points', positions = 1.0 2.0 /",
+        "&observations positions not used network = 'random_points'",
+    ),
+    "nothing observed in the run": (
+        SHORT + "&observations every = 7 /",
+        "&observations every = 7 only 6 cycles",
+    ),
+    "no point drawn in the run": (
+        SHORT + "&observations network = 'random_points', probability = 1e-12 /",
+        "&observations probability = 1.0e-12 no point 6 cycles",
     ),
     "positions and stride": ("&observations positions = 1.0, stride = 2.0 /", "positions stride"),
     "position off the circle": ("&observations positions = 0.0, 40.0 /", "positions 40.0 circle"),

@@ -7,6 +7,7 @@ program tester
    use test_letkf, only: test_letkf_suite
    use test_linear_algebra, only: test_linear_algebra_suite
    use test_namelists, only: test_namelists_suite
+   use test_networks, only: test_networks_suite
    use test_observations, only: test_observations_suite
    use test_operators, only: test_operators_suite
    use test_random, only: test_random_suite
@@ -36,6 +37,8 @@ program tester
       call test_operators_suite(tests)
    case ('observations')
       call test_observations_suite(tests)
+   case ('networks')
+      call test_networks_suite(tests)
    case ('filters')
       call test_filters_suite(tests)
    case ('letkf')

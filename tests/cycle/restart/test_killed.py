@@ -38,6 +38,8 @@ CASES: dict[str, Groups] = {
     "scores only": {"output": {"fields_every": 0, "feedback": False}},
     "other truth": {"truth_lorenz96": {"forcing": 8.3}, "observations": {"stride": 1.7}},
     "kinds": {"observations": {"kinds": ["average", "abs"], "average_half_width": 2.5}},
+    "moving": {"observations": {"stride": 2.0, "drift": 1.3}},
+    "random points": {"observations": {"network": "random_points", "probability": 0.7, "every": 2}},
     "another place": {"checkpoint": {"file": "kept"}},
 }
 
