@@ -10,6 +10,7 @@ module da_base_random
    public :: tosses_a_block, coins_a_block
    public :: stream_truth, stream_ensemble, stream_observations, stream_perturbations
    public :: stream_rotation, stream_climatology, stream_inflation, stream_network
+   public :: stream_gross_errors, stream_correlated_errors
 
    integer, parameter :: stream_truth = 1
    integer, parameter :: stream_ensemble = 2
@@ -19,6 +20,8 @@ module da_base_random
    integer, parameter :: stream_climatology = 6
    integer, parameter :: stream_inflation = 7
    integer, parameter :: stream_network = 20
+   integer, parameter :: stream_gross_errors = 21
+   integer, parameter :: stream_correlated_errors = 22
 
    !> Which sequence of numbers is meant.
    type :: random_key_type

@@ -4,10 +4,10 @@ module da_cycle_observation_source
    use da_base_domain, only: domain_type
    use da_base_error, only: error_type, input_error
    use da_base_namelists, only: namelists_type, name_length
-   use da_base_random, only: random_key_type, normals_of, stream_observations
    use da_base_text, only: to_text
    use da_base_timer, only: phase_observations
    use da_io_observation_file, only: observation_file_type, open_observation_file
+   use da_observation_errors, only: error_config, read_errors, draw_errors
    use da_observation_factory, only: new_observation_operator
    use da_observation_kinds, only: kind_parameters_type, read_kind_parameters, known_kinds, &
       kind_names, kind_value, kind_average
@@ -29,7 +29,7 @@ module da_cycle_observation_source
       !> A twin's kinds, dealt out by the observations' numbers.
       integer, allocatable :: kinds(:)
       type(kind_parameters_type) :: kind_parameters
-      real(wp) :: error_sd = 1
+      type(error_config) :: errors
       real(wp) :: gross_error_limit = 0
    end type observation_source_config
 
@@ -51,7 +51,6 @@ contains
       character(len=*), intent(in) :: truth_source
       type(observation_source_config), intent(inout) :: config
       type(error_type), allocatable, intent(out) :: error
-      type(observation_source_config) :: defaults
       character(len=name_length), allocatable :: kinds(:)
 
       config%source = 'twin'
@@ -68,8 +67,7 @@ contains
                          'twin: what is observed, dealt out in turn along the network', kind_names)
       config%kinds = codes_of(kinds)
       call read_kind_parameters(namelists, config%kind_parameters)
-      call namelists%get('error_sd', config%error_sd, 'twin: standard deviation of the errors', &
-                         above=0.0_wp)
+      call read_errors(namelists, config%errors)
       call namelists%get('gross_error_limit', config%gross_error_limit, &
                          'reject innovations beyond so many '// &
                          'expected standard deviations; 0: none', minimum=0.0_wp)
@@ -79,7 +77,7 @@ contains
             call refuse(config%network%unused(file=.true.))
          end if
          if (any(config%kinds /= kind_value)) call refuse('kinds')
-         if (abs(config%error_sd - defaults%error_sd) > 0) call refuse('error_sd')
+         if (len(config%errors%unused()) > 0) call refuse(config%errors%unused())
       else
          if (len(config%file) > 0) call refuse('file')
          if (truth_source == 'none') then
@@ -151,6 +149,11 @@ contains
       else
          call new_network(config%network, domain, seed, cycles, source%network, error)
          if (allocated(error)) return
+         if (source%network%coincide() .and. config%errors%correlation_length > 0) then
+            call input_error(error, 'positions: two are the same, and with '// &
+                             'error_correlation_length > 0 would have the same error')
+            return
+         end if
          call check_kinds(config, config%kinds, domain, error)
       end if
    end subroutine new_observation_source
@@ -187,13 +190,14 @@ contains
       if (allocated(self%file)) then
          call self%file%read_observations(domain, cycle, self%interval, observations, error)
          observations%parameters = self%config%kind_parameters
+         observations%correlation_length = self%config%errors%correlation_length
       else
          call make(self, domain, cycle, truth, observations)
       end if
       call domain%timer%stop()
    end subroutine observe
 
-   !> y = H(x_t) + error_sd z
+   !> y = H(x_t) + error_sd e
    subroutine make(self, domain, cycle, truth, observations)
       class(observation_source_type), intent(in) :: self
       type(domain_type), intent(inout) :: domain
@@ -211,7 +215,8 @@ contains
       observations%position = positions
       observations%kind = self%config%kinds(mod(numbers, size(self%config%kinds, kind=i8)) + 1)
       observations%parameters = self%config%kind_parameters
-      observations%error_sd = self%config%error_sd
+      observations%error_sd = self%config%errors%sd
+      observations%correlation_length = self%config%errors%correlation_length
       observations%qc = qc_assimilated
       call observations%count_ranks(domain)
       if (self%network%numbered) then
@@ -223,8 +228,8 @@ contains
       allocate (exact(observations%n, 1, 1))
       call new_observation_operator(observations, domain, operator)
       call operator%forward(domain, truth, exact)
-      call normals_of(random_key_type(self%seed, stream_observations, cycle), numbers, &
-                      observations%value)
+      call draw_errors(self%config%errors, domain, self%seed, cycle, positions, numbers, &
+                       observations%value)
       observations%value = exact(:, 1, 1) + observations%error_sd*observations%value
    end subroutine make
 

@@ -44,6 +44,7 @@ module da_observation_network
    contains
       procedure :: lay_out
       procedure :: rows_before
+      procedure :: coincide
       procedure, private :: row_position
    end type network_type
 
@@ -343,6 +344,15 @@ contains
          end do
       end function first_from
    end subroutine move
+
+   !> Two listed positions are the same.
+   pure function coincide(self) result(yes)
+      class(network_type), intent(in) :: self
+      logical :: yes
+
+      yes = .false.
+      if (allocated(self%list)) yes = any(self%list(2:) <= self%list(:size(self%list) - 1))
+   end function coincide
 
    !> Observations on all ranks in the cycles before one (cycles + 1: those of the run).
    pure function rows_before(self, cycle) result(rows)

@@ -39,6 +39,9 @@ module da_observation_type
       integer, allocatable :: kind(:)
       real(wp), allocatable :: value(:)
       real(wp), allocatable :: error_sd(:)
+      !> Errors correlate as exp(-distance/correlation_length), distance in grid points and not
+      !> across the circle's seam; 0: not at all.
+      real(wp) :: correlation_length = 0
       integer, allocatable :: qc(:)
       !> The ensemble's mean and standard deviation in observation space before the analysis.
       real(wp), allocatable :: background(:)

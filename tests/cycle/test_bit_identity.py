@@ -68,6 +68,19 @@ CASES: dict[str, Groups] = {
         {"cycle": {"analysis": "stochastic_enkf"}, "ensemble": {"members": 24}},
         {"observations": {"network": "random_points", "probability": 0.7, "every": 3}},
     ),
+    "laplace and gross": case(
+        LETKF,
+        {
+            "observations": {
+                "error_distribution": "laplace",
+                "gross_error_share": 0.05,
+                "gross_error_limit": 4.0,
+            }
+        },
+    ),
+    "correlated errors": case(
+        LETKF, {"observations": {"error_correlation_length": 2.5, "stride": 0.7}}
+    ),
     "wider than the circle": case(LETKF, {"localisation": {"radius": 30.0, "taper": "boxcar"}}),
     "gross errors": case(LETKF, {"observations": {"gross_error_limit": 2.5}}),
     "members": case(LETKF, {"output": {"members_every": 100, "fields_every": 7}}),
@@ -83,8 +96,15 @@ CASES: dict[str, Groups] = {
     "nothing but scores": case(LETKF, {"output": {"fields_every": 0, "feedback": False}}),
 }
 
-OBSERVED = ["all kinds", "averages", "a moving network", "random positions", "random points"]
-"""Observations that reach beyond the neighbouring slab, or are not always on the same ranks."""
+OBSERVED = [
+    "all kinds",
+    "averages",
+    "a moving network",
+    "random positions",
+    "random points",
+    "correlated errors",
+]
+"""Observations that reach beyond the slab, lie on other ranks each cycle, or share errors."""
 
 ANALYSES = ["letkf", "etkf", "enkf_n", "denkf", "stochastic_enkf", "climatology", "none"]
 
@@ -198,6 +218,26 @@ def test_neutral_inflation_changes_no_bit(run: Run, tmp_path: Path) -> None:
     factors = {"prior": 1.0, "rtpp": 0.0, "rtps": 0.0, "additive": 0.0}
     neutral = nml.merge(groups, {"inflation": factors})
     assert same(run(neutral, tmp_path / "neutral"), run(groups, tmp_path / "none"))
+
+
+def test_neutral_observation_settings_change_no_bit(run: Run, tmp_path: Path) -> None:
+    """Keys at their defaults, and a drift once round the circle."""
+    settings = {
+        "network": "given",
+        "drift": 40.0,
+        "every": 1,
+        "kinds": ["value", "value"],
+        "error_distribution": "gaussian",
+        "error_correlation_length": 0.0,
+        "gross_error_share": 0.0,
+    }
+    plain, neutral = case(LETKF), case(LETKF, {"observations": settings})
+    with (
+        netCDF4.Dataset(run(plain, tmp_path / "plain")) as one,
+        netCDF4.Dataset(run(neutral, tmp_path / "neutral")) as other,
+    ):
+        for name in one.variables:
+            np.testing.assert_array_equal(one[name][:], other[name][:])
 
 
 def test_no_limit_and_a_limit_out_of_reach_change_no_bit(run: Run, tmp_path: Path) -> None:

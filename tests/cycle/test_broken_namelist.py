@@ -74,6 +74,19 @@ VALUES = {
     "probability above 1": ("&observations probability = 1.1 /", "probability = 1.1 at most 1.0"),
     "no probability": ("&observations probability = 0.0 /", "probability = 0.0 above 0.0"),
     "never": ("&observations every = 0 /", "&observations every = 0 at least 1"),
+    "unknown errors": (
+        "&observations error_distribution = 'normal' /",
+        "&observations error_distribution 'normal' known: gaussian, laplace",
+    ),
+    "negative correlation": (
+        "&observations error_correlation_length = -1.0 /",
+        "&observations error_correlation_length = -1.0 at least 0.0",
+    ),
+    "share above 1": ("&observations gross_error_share = 1.5 /", "gross_error_share at most 1.0"),
+    "gross errors are smaller": (
+        "&observations gross_error_share = 0.1, gross_error_factor = 1.0 /",
+        "&observations gross_error_factor = 1.0 above 1.0",
+    ),
     "no output name": ("&output file = '' /", "&output file = '' file name is needed"),
 }
 
@@ -163,6 +176,26 @@ TOGETHER = {
     "no point drawn in the run": (
         SHORT + "&observations network = 'random_points', probability = 1e-12 /",
         "&observations probability = 1.0e-12 no point 6 cycles",
+    ),
+    "errors of a file": (
+        "&observations source = 'file', file = 'x.nc', error_distribution = 'laplace' /",
+        "&observations error_distribution not used source = 'file'",
+    ),
+    "gross errors of a file": (
+        "&observations source = 'file', file = 'x.nc', gross_error_share = 0.1 /",
+        "&observations gross_error_share not used source = 'file'",
+    ),
+    "factor of no gross errors": (
+        "&observations gross_error_factor = 3.0 /",
+        "&observations gross_error_factor not used gross_error_share = 0",
+    ),
+    "errors that cannot correlate": (
+        "&observations error_distribution = 'laplace', error_correlation_length = 2.0 /",
+        "&observations error_correlation_length needs error_distribution = 'gaussian'",
+    ),
+    "the same error twice": (
+        "&observations positions = 1.0, 3.0, 1.0, error_correlation_length = 2.0 /",
+        "&observations positions same error_correlation_length",
     ),
     "positions and stride": ("&observations positions = 1.0, stride = 2.0 /", "positions stride"),
     "position off the circle": ("&observations positions = 0.0, 40.0 /", "positions 40.0 circle"),

@@ -40,6 +40,9 @@ CASES: dict[str, Groups] = {
     "kinds": {"observations": {"kinds": ["average", "abs"], "average_half_width": 2.5}},
     "moving": {"observations": {"stride": 2.0, "drift": 1.3}},
     "random points": {"observations": {"network": "random_points", "probability": 0.7, "every": 2}},
+    "correlated errors": {
+        "observations": {"error_correlation_length": 2.5, "gross_error_share": 0.02}
+    },
     "another place": {"checkpoint": {"file": "kept"}},
 }
 
