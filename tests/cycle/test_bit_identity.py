@@ -177,7 +177,7 @@ def file_case(tmp_path_factory: pytest.TempPathFactory) -> tuple[Groups, Path]:
         "position": position,
         "value": value + random.normal(size=value.size),
         "error_sd": random.uniform(0.5, 2.0, value.size),
-        "kind": random.integers(1, 7, value.size, dtype=np.int32),
+        "kind": random.integers(1, 7, value.size).astype(np.int32),
     }
     with netCDF4.Dataset(folder / "observations.nc", "w", format="NETCDF3_CLASSIC") as file:
         file.createDimension("observation", kept.sum())

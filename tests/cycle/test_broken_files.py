@@ -112,6 +112,27 @@ def test_observations(
     assert line.startswith("run.nml: &observations file: observations.nc: ")
 
 
+@pytest.mark.parametrize(
+    ("setting", "kind", "words"),
+    [
+        ("power_cap = 9.0", 2, "&observations power_cap not used no observation"),
+        ("average_half_width = 1.5", 5, "&observations average_half_width not used"),
+        ("average_half_width = 4.5", 6, "average_half_width = 4.5 half grid points, 8"),
+    ],
+)
+def test_settings_of_kinds_must_suit_the_file(
+    setting: str,
+    kind: int,
+    words: str,
+    make_observations: Callable[..., Path],
+    refused: Callable[..., str],
+) -> None:
+    make_observations(kind=changed(ones, 33, kind))
+    refused(
+        OBSERVATIONS.replace("'observations.nc'", f"'observations.nc', {setting}"), words.split()
+    )
+
+
 @faults({"NaN at the end": BROKEN_TRUTH["NaN at the end"], "text": BROKEN_TRUTH["text"]})
 def test_one_rank_speaks_for_all_of_the_truth(
     variables: dict[str, Any],
