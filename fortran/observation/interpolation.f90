@@ -21,8 +21,8 @@ module da_observation_interpolation
       real(wp), allocatable :: half_width(:)
       !> Points left and right of the cell's that a footprint may reach, on any rank.
       integer :: reach(2) = 0
-      !> The footprint of observation j begins at the slab's point first(j) and has the weights
-      !> weight(start(j)) … weight(start(j + 1) - 1).
+      !> Where there are averages: the footprint of observation j begins at the slab's point
+      !> first(j) and has the weights weight(start(j)) … weight(start(j + 1) - 1).
       integer, allocatable :: first(:)
       integer, allocatable :: start(:)
       real(wp), allocatable :: weight(:)
@@ -40,34 +40,38 @@ contains
       type(observations_type), intent(in) :: observations
       type(domain_type), intent(in) :: domain
       type(interpolation_type) :: self
+
+      self%reach = [0, 1]
+      self%cell = int(observations%position) + 2 - domain%first
+      self%fraction = observations%position - int(observations%position)
+      allocate (self%half_width(observations%n), source=0.0_wp)
+      if (observations%averages == 0) return
+      self%reach = ceiling(observations%parameters%half_width) + [0, 1]
+      where (observations%kind == kind_average)
+         self%half_width = observations%parameters%half_width
+      end where
+      call lay_out_footprints(self)
+   end function new_interpolation
+
+   pure subroutine lay_out_footprints(self)
+      type(interpolation_type), intent(inout) :: self
       integer :: offset
       integer :: points
       integer :: j
 
-      self%reach = [0, 1]
-      if (observations%averages > 0) then
-         self%reach = ceiling(observations%parameters%half_width) + [0, 1]
-      end if
-      self%cell = int(observations%position) + 2 - domain%first
-      self%fraction = observations%position - int(observations%position)
-      allocate (self%half_width(observations%n), self%first(observations%n))
-      allocate (self%start(observations%n + 1))
+      allocate (self%first(size(self%cell)), self%start(size(self%cell) + 1))
       self%start(1) = 1
-      do j = 1, observations%n
-         self%half_width(j) = 0
-         if (observations%kind(j) == kind_average) then
-            self%half_width(j) = observations%parameters%half_width
-         end if
+      do j = 1, size(self%cell)
          call measure(self%fraction(j), self%half_width(j), offset, points)
          self%first(j) = self%cell(j) + offset
          self%start(j + 1) = self%start(j) + points
       end do
-      allocate (self%weight(self%start(observations%n + 1) - 1))
-      do j = 1, observations%n
+      allocate (self%weight(self%start(size(self%cell) + 1) - 1))
+      do j = 1, size(self%cell)
          call weigh(self%fraction(j), self%half_width(j), self%first(j) - self%cell(j), &
                     self%weight(self%start(j):self%start(j + 1) - 1))
       end do
-   end function new_interpolation
+   end subroutine lay_out_footprints
 
    !> A footprint covers the points cell + offset … cell + offset + points - 1.
    elemental subroutine measure(fraction, half_width, offset, points)
@@ -122,32 +126,65 @@ contains
       real(wp), contiguous, intent(out) :: y(:, :, :)
       real(wp), allocatable :: left(:, :)
       real(wp), allocatable :: right(:, :)
-      real(wp) :: total
-      integer :: points
       integer :: member
-      integer :: j
-      integer :: k
 
       allocate (left(self%reach(1), size(x, 3)), right(self%reach(2), size(x, 3)))
       call domain%fetch_halo(size(x, 3), x(:, 1, :), left, right)
       do member = 1, size(x, 3)
-         do j = 1, size(self%cell)
-            points = self%start(j + 1) - self%start(j)
-            associate (first => self%first(j), weight => self%weight(self%start(j):))
-               if (first >= 1 .and. first + points - 1 <= domain%n) then
-                  total = weight(1)*x(first, 1, member)
-                  do k = 2, points
-                     total = total + weight(k)*x(first + k - 1, 1, member)
-                  end do
-               else
-                  total = weight(1)*value(first)
-                  do k = 2, points
-                     total = total + weight(k)*value(first + k - 1)
-                  end do
-               end if
-            end associate
-            y(j, 1, member) = total
-         end do
+         if (allocated(self%weight)) then
+            call weighted_sums(self, domain%n, left(:, member), x(:, 1, member), &
+                               right(:, member), y(:, 1, member))
+         else
+            call interpolate(self, domain%n, x(:, 1, member), right(1, member), y(:, 1, member))
+         end if
+      end do
+   end subroutine forward
+
+   !> Where all are values.
+   pure subroutine interpolate(self, n, x, next, y)
+      type(interpolation_type), intent(in) :: self
+      integer, intent(in) :: n
+      real(wp), intent(in) :: x(n)
+      real(wp), intent(in) :: next
+      real(wp), intent(out) :: y(size(self%cell))
+      integer :: inside
+      integer :: j
+
+      inside = count(self%cell < n)
+      do j = 1, inside
+         y(j) = (1 - self%fraction(j))*x(self%cell(j)) + self%fraction(j)*x(self%cell(j) + 1)
+      end do
+      do j = inside + 1, size(self%cell)
+         y(j) = (1 - self%fraction(j))*x(self%cell(j)) + self%fraction(j)*next
+      end do
+   end subroutine interpolate
+
+   pure subroutine weighted_sums(self, n, left, x, right, y)
+      type(interpolation_type), intent(in) :: self
+      integer, intent(in) :: n
+      real(wp), intent(in) :: left(:)
+      real(wp), intent(in) :: x(n)
+      real(wp), intent(in) :: right(:)
+      real(wp), intent(out) :: y(size(self%cell))
+      integer :: points
+      integer :: j
+      integer :: k
+
+      do j = 1, size(self%cell)
+         points = self%start(j + 1) - self%start(j)
+         associate (first => self%first(j), weight => self%weight(self%start(j):))
+            if (first >= 1 .and. first + points - 1 <= n) then
+               y(j) = weight(1)*x(first)
+               do k = 2, points
+                  y(j) = y(j) + weight(k)*x(first + k - 1)
+               end do
+            else
+               y(j) = weight(1)*value(first)
+               do k = 2, points
+                  y(j) = y(j) + weight(k)*value(first + k - 1)
+               end do
+            end if
+         end associate
       end do
 
    contains
@@ -157,14 +194,14 @@ contains
          real(wp) :: value
 
          if (i < 1) then
-            value = left(i + self%reach(1), member)
-         else if (i > domain%n) then
-            value = right(i - domain%n, member)
+            value = left(i + size(left))
+         else if (i > n) then
+            value = right(i - n)
          else
-            value = x(i, 1, member)
+            value = x(i)
          end if
       end function value
-   end subroutine forward
+   end subroutine weighted_sums
 
    subroutine tl(self, domain, x, dx, dy)
       class(interpolation_type), intent(in) :: self
@@ -186,7 +223,7 @@ contains
       real(wp), contiguous, intent(out) :: dx(:, :, :)
       integer, parameter :: described = 2
       real(wp), allocatable :: gathered(:, :)
-      real(wp), allocatable :: weights(:)
+      real(wp) :: weights(sum(self%reach) + 1)
       integer, allocatable :: counts(:)
       integer :: halo(2)
       integer :: offset
@@ -213,9 +250,7 @@ contains
          do j = 1, counts(c)
             row = row + 1
             call measure(gathered(1, row), gathered(2, row), offset, points)
-            if (allocated(weights)) deallocate (weights)
-            allocate (weights(points))
-            call weigh(gathered(1, row), gathered(2, row), offset, weights)
+            call weigh(gathered(1, row), gathered(2, row), offset, weights(:points))
             do k = 1, points
                i = c - halo(1) + offset + k - 1
                if (i < 1 .or. i > domain%n) cycle
