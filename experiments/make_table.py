@@ -25,6 +25,9 @@ NAMES = (
     "bocquet2010_half_enkf_n",
     "sakov2008_climatology",
     "sakov2008_none",
+    "twin_abs",
+    "twin_checkerboard",
+    "twin_mixture",
 )
 HEAD = """\
 | experiment | scheme | published RMSE | our RMSE | its maximum | our spread |

@@ -8,6 +8,7 @@ module da_io_run_layout
    use da_base_domain, only: domain_type
    use da_base_error, only: error_type
    use da_io_netcdf_status, only: expect_written
+   use da_observation_kinds, only: kinds_listed
    use da_observation_type, only: qc_codes, qc_meanings
    use da_verification_record, only: statistics_type
    use da_verification_scores, only: scores_kept, score_names, score_meanings
@@ -107,8 +108,7 @@ contains
          row = dimension_long('observation', run%observations)
          call variable('obs_time', [row], 'model time of the observation')
          call variable('obs_position', [row], 'grid coordinate of the observation')
-         call variable('obs_kind', [row], 'kind of the observation (1: value of the state)', &
-                       nf90_int)
+         call variable('obs_kind', [row], 'kind of the observation: '//kinds_listed(), nf90_int)
          call variable('obs_row', [row], 'row in the source of the observations, from 0', &
                        nf90_int64)
          call variable('obs_value', [row], 'observed value')

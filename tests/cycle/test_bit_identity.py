@@ -44,6 +44,43 @@ CASES: dict[str, Groups] = {
         LETKF,
         {"observations": {"positions": [*np.arange(39.5, 0.0, -1.75), 3.25, 3.25, 9.1, 0.0]}},
     ),
+    "all kinds": case(
+        LETKF,
+        {
+            "observations": {
+                "kinds": ["value", "abs", "square", "power", "log", "average"],
+                "stride": 0.7,
+                "average_half_width": 3.3,
+            }
+        },
+    ),
+    "averages": case(LETKF, {"observations": {"kinds": "average", "average_half_width": 6.5}}),
+    "a moving network": case(
+        LETKF, {"observations": {"stride": 2.0, "drift": 1.3, "kinds": ["value", "abs", "square"]}}
+    ),
+    "random positions": case(
+        LETKF, {"observations": {"network": "random_positions", "count": 25, "every": 2}}
+    ),
+    "random points": case(
+        LETKF, {"observations": {"network": "random_points", "probability": 0.7}}
+    ),
+    "random points, stochastic_enkf": case(
+        {"cycle": {"analysis": "stochastic_enkf"}, "ensemble": {"members": 24}},
+        {"observations": {"network": "random_points", "probability": 0.7, "every": 3}},
+    ),
+    "laplace and gross": case(
+        LETKF,
+        {
+            "observations": {
+                "error_distribution": "laplace",
+                "gross_error_share": 0.05,
+                "gross_error_limit": 4.0,
+            }
+        },
+    ),
+    "correlated errors": case(
+        LETKF, {"observations": {"error_correlation_length": 2.5, "stride": 0.7}}
+    ),
     "wider than the circle": case(LETKF, {"localisation": {"radius": 30.0, "taper": "boxcar"}}),
     "gross errors": case(LETKF, {"observations": {"gross_error_limit": 2.5}}),
     "members": case(LETKF, {"output": {"members_every": 100, "fields_every": 7}}),
@@ -58,6 +95,16 @@ CASES: dict[str, Groups] = {
     "start from the truth": case(LETKF, {"ensemble": {"initial": "truth", "initial_sd": 0.5}}),
     "nothing but scores": case(LETKF, {"output": {"fields_every": 0, "feedback": False}}),
 }
+
+OBSERVED = [
+    "all kinds",
+    "averages",
+    "a moving network",
+    "random positions",
+    "random points",
+    "correlated errors",
+]
+"""Observations that reach beyond the slab, lie on other ranks each cycle, or share errors."""
 
 ANALYSES = ["letkf", "etkf", "enkf_n", "denkf", "stochastic_enkf", "climatology", "none"]
 
@@ -90,7 +137,7 @@ def test_ranks_change_no_bit(
     assert same(run(with_points(name, 40), tmp_path, ranks), on_one_rank(name, 40))
 
 
-@pytest.mark.parametrize("name", ANALYSES)
+@pytest.mark.parametrize("name", [*ANALYSES, *OBSERVED])
 def test_slabs_narrower_than_a_halo_change_no_bit(
     name: str, on_one_rank: Callable[[str, int], Path], run: Run, tmp_path: Path
 ) -> None:
@@ -130,7 +177,7 @@ def file_case(tmp_path_factory: pytest.TempPathFactory) -> tuple[Groups, Path]:
         "position": position,
         "value": value + random.normal(size=value.size),
         "error_sd": random.uniform(0.5, 2.0, value.size),
-        "kind": np.ones(value.size, np.int32),
+        "kind": random.integers(1, 7, value.size).astype(np.int32),
     }
     with netCDF4.Dataset(folder / "observations.nc", "w", format="NETCDF3_CLASSIC") as file:
         file.createDimension("observation", kept.sum())
@@ -171,6 +218,26 @@ def test_neutral_inflation_changes_no_bit(run: Run, tmp_path: Path) -> None:
     factors = {"prior": 1.0, "rtpp": 0.0, "rtps": 0.0, "additive": 0.0}
     neutral = nml.merge(groups, {"inflation": factors})
     assert same(run(neutral, tmp_path / "neutral"), run(groups, tmp_path / "none"))
+
+
+def test_neutral_observation_settings_change_no_bit(run: Run, tmp_path: Path) -> None:
+    """Keys at their defaults, and a drift once round the circle."""
+    settings = {
+        "network": "given",
+        "drift": 40.0,
+        "every": 1,
+        "kinds": ["value", "value"],
+        "error_distribution": "gaussian",
+        "error_correlation_length": 0.0,
+        "gross_error_share": 0.0,
+    }
+    plain, neutral = case(LETKF), case(LETKF, {"observations": settings})
+    with (
+        netCDF4.Dataset(run(plain, tmp_path / "plain")) as one,
+        netCDF4.Dataset(run(neutral, tmp_path / "neutral")) as other,
+    ):
+        for name in one.variables:
+            np.testing.assert_array_equal(one[name][:], other[name][:])
 
 
 def test_no_limit_and_a_limit_out_of_reach_change_no_bit(run: Run, tmp_path: Path) -> None:

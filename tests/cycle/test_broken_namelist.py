@@ -63,6 +63,30 @@ VALUES = {
     "unknown analysis": ("&cycle analysis = 'enkf' /", "&cycle analysis 'enkf' stochastic_enkf"),
     "unknown taper": ("&localisation taper = 'gc' /", "&localisation taper 'gc' gaspari_cohn"),
     "unknown start": ("&ensemble initial = 'file' /", "&ensemble initial 'file' climatology"),
+    "unknown kind": ("&observations kinds = 'value', 'cube' /", "kinds 'cube' known: value, abs,"),
+    "kind without quotes": ("&observations kinds = abs /", "&observations kinds in quotes 'abs'"),
+    "falling power": ("&observations power_exponent = 0.5 /", "power_exponent = 0.5 at least 1.0"),
+    "no cap": ("&observations power_cap = 0.0 /", "power_cap = 0.0 above 0.0"),
+    "no offset": ("&observations log_offset = 0.0 /", "log_offset = 0.0 above 0.0"),
+    "no width": ("&observations average_half_width = 0.0 /", "average_half_width above 0.0"),
+    "unknown network": ("&observations network = 'row' /", "network 'row' known: given,"),
+    "nothing drawn": ("&observations count = 0 /", "&observations count = 0 at least 1"),
+    "probability above 1": ("&observations probability = 1.1 /", "probability = 1.1 at most 1.0"),
+    "no probability": ("&observations probability = 0.0 /", "probability = 0.0 above 0.0"),
+    "never": ("&observations every = 0 /", "&observations every = 0 at least 1"),
+    "unknown errors": (
+        "&observations error_distribution = 'normal' /",
+        "&observations error_distribution 'normal' known: gaussian, laplace",
+    ),
+    "negative correlation": (
+        "&observations error_correlation_length = -1.0 /",
+        "&observations error_correlation_length = -1.0 at least 0.0",
+    ),
+    "share above 1": ("&observations gross_error_share = 1.5 /", "gross_error_share at most 1.0"),
+    "gross errors are smaller": (
+        "&observations gross_error_share = 0.1, gross_error_factor = 1.0 /",
+        "&observations gross_error_factor = 1.0 above 1.0",
+    ),
     "no output name": ("&output file = '' /", "&output file = '' file name is needed"),
 }
 
@@ -110,6 +134,68 @@ TOGETHER = {
     "stride of a file": (
         "&observations source = 'file', file = 'x.nc', stride = 2.0 /",
         "&observations stride not used source = 'file'",
+    ),
+    "kinds of a file": (
+        "&observations source = 'file', file = 'x.nc', kinds = 'abs' /",
+        "&observations kinds not used source = 'file'",
+    ),
+    "cap of no power": (
+        "&observations kinds = 'abs', 'log', power_cap = 9.0 /",
+        "&observations power_cap not used kind",
+    ),
+    "width of no average": ("&observations average_half_width = 9.0 /", "average_half_width used"),
+    "average wider than the circle": (
+        "&observations kinds = 'average', average_half_width = 20.1 /",
+        "&observations average_half_width = 20.1 half points, 40",
+    ),
+    "network of a file": (
+        "&observations source = 'file', file = 'x.nc', network = 'random_points' /",
+        "&observations network not used source = 'file'",
+    ),
+    "every of a file": (
+        "&observations source = 'file', file = 'x.nc', every = 2 /",
+        "&observations every not used source = 'file'",
+    ),
+    "count of given places": ("&observations count = 9 /", "count not used network = 'given'"),
+    "probability of random positions": (
+        "&observations network = 'random_positions', probability = 0.1 /",
+        "&observations probability not used network = 'random_positions'",
+    ),
+    "drift of random points": (
+        "&observations network = 'random_points', drift = 1.0 /",
+        "&observations drift not used network = 'random_points'",
+    ),
+    "positions of a random network": (
+        "&observations network = 'random_points', positions = 1.0 2.0 /",
+        "&observations positions not used network = 'random_points'",
+    ),
+    "nothing observed in the run": (
+        SHORT + "&observations every = 7 /",
+        "&observations every = 7 only 6 cycles",
+    ),
+    "no point drawn in the run": (
+        SHORT + "&observations network = 'random_points', probability = 1e-12 /",
+        "&observations probability = 1.0e-12 no point 6 cycles",
+    ),
+    "errors of a file": (
+        "&observations source = 'file', file = 'x.nc', error_distribution = 'laplace' /",
+        "&observations error_distribution not used source = 'file'",
+    ),
+    "gross errors of a file": (
+        "&observations source = 'file', file = 'x.nc', gross_error_share = 0.1 /",
+        "&observations gross_error_share not used source = 'file'",
+    ),
+    "factor of no gross errors": (
+        "&observations gross_error_factor = 3.0 /",
+        "&observations gross_error_factor not used gross_error_share = 0",
+    ),
+    "errors that cannot correlate": (
+        "&observations error_distribution = 'laplace', error_correlation_length = 2.0 /",
+        "&observations error_correlation_length needs error_distribution = 'gaussian'",
+    ),
+    "the same error twice": (
+        "&observations positions = 1.0, 3.0, 1.0, error_correlation_length = 2.0 /",
+        "&observations positions same error_correlation_length",
     ),
     "positions and stride": ("&observations positions = 1.0, stride = 2.0 /", "positions stride"),
     "position off the circle": ("&observations positions = 0.0, 40.0 /", "positions 40.0 circle"),

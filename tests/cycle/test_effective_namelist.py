@@ -29,6 +29,12 @@ CASES: dict[str, Groups] = {
     "numbers": {"inflation": {"posterior": 1.0 / 0.97}, "observations": {"error_sd": 1e-7 / 3}},
     "start": {"ensemble": {"initial": "truth", "initial_sd": 0.3}},
     "positions": {"observations": {"positions": [0.1, 7.999999, 1 / 3]}},
+    "kinds": {"observations": {"kinds": ["abs", "value", "average"], "average_half_width": 1.3}},
+    "random points": {"observations": {"network": "random_points", "probability": 1 / 3}},
+    "random positions": {"observations": {"network": "random_positions", "count": 7, "every": 2}},
+    "moving": {"observations": {"stride": 2.0, "drift": -0.1}},
+    "errors": {"observations": {"error_distribution": "laplace", "gross_error_share": 0.1}},
+    "correlated errors": {"observations": {"error_correlation_length": 1.7}},
     "files": {
         "truth": {"source": "file", "file": "@/truth.nc"},
         "observations": {"source": "file", "file": "observations.nc"},

@@ -3,10 +3,12 @@ program tester
    use da_base_communicator, only: communicator_type, start_communication, stop_communication
    use da_base_error, only: error_type
    use test_domain, only: test_domain_suite
+   use test_errors, only: test_errors_suite
    use test_filters, only: test_filters_suite
    use test_letkf, only: test_letkf_suite
    use test_linear_algebra, only: test_linear_algebra_suite
    use test_namelists, only: test_namelists_suite
+   use test_networks, only: test_networks_suite
    use test_observations, only: test_observations_suite
    use test_operators, only: test_operators_suite
    use test_random, only: test_random_suite
@@ -36,6 +38,10 @@ program tester
       call test_operators_suite(tests)
    case ('observations')
       call test_observations_suite(tests)
+   case ('networks')
+      call test_networks_suite(tests)
+   case ('errors')
+      call test_errors_suite(tests)
    case ('filters')
       call test_filters_suite(tests)
    case ('letkf')

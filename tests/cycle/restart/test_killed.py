@@ -37,6 +37,12 @@ CASES: dict[str, Groups] = {
     "members": {"output": {"members_every": 5, "fields_every": 3}},
     "scores only": {"output": {"fields_every": 0, "feedback": False}},
     "other truth": {"truth_lorenz96": {"forcing": 8.3}, "observations": {"stride": 1.7}},
+    "kinds": {"observations": {"kinds": ["average", "abs"], "average_half_width": 2.5}},
+    "moving": {"observations": {"stride": 2.0, "drift": 1.3}},
+    "random points": {"observations": {"network": "random_points", "probability": 0.7, "every": 2}},
+    "correlated errors": {
+        "observations": {"error_correlation_length": 2.5, "gross_error_share": 0.02}
+    },
     "another place": {"checkpoint": {"file": "kept"}},
 }
 
