@@ -9,6 +9,7 @@ module da_analysis_ensemble_filter
       remember_background, relax
    use da_ensemble_type, only: ensemble_type
    use da_observation_quality_control, only: check_gross_errors
+   use da_observation_treatment, only: treatment_config, treat_observations
    use da_observation_type, only: observations_type
    implicit none
    private
@@ -17,8 +18,10 @@ module da_analysis_ensemble_filter
    type, abstract, extends(analysis_type) :: ensemble_filter_type
       type(inflation_config) :: inflation
       real(wp) :: gross_error_limit = 0
+      type(treatment_config) :: treatment
    contains
       procedure :: update
+      procedure :: weighs_observations
       procedure(assimilate), deferred :: assimilate
    end type ensemble_filter_type
 
@@ -50,6 +53,7 @@ contains
       type(observations_type), intent(inout) :: observations
       type(ensemble_type), intent(inout) :: ensemble
       type(error_type), allocatable, intent(out) :: error
+      type(observations_type) :: treated
       type(background_memory_type) :: memory
       real(wp), allocatable :: hx(:, :, :)
       real(wp), allocatable :: anomalies(:, :)
@@ -62,12 +66,20 @@ contains
       call remember_background(self%inflation, ensemble, average, memory)
       call observe_background(domain, ensemble, observations, hx)
       call check_gross_errors(self%gross_error_limit, observations)
-      call scale_by_errors(observations, hx, anomalies, innovations)
-      call self%assimilate(domain, cycle, observations, anomalies, innovations, ensemble, error)
+      call treat_observations(self%treatment, observations, treated)
+      call scale_by_errors(treated, hx, anomalies, innovations)
+      call self%assimilate(domain, cycle, treated, anomalies, innovations, ensemble, error)
       if (allocated(error)) return
       call relax(self%inflation, memory, ensemble, average)
       call inflate(self%inflation%posterior, ensemble, average)
    end subroutine update
+
+   pure function weighs_observations(self) result(yes)
+      class(ensemble_filter_type), intent(in) :: self
+      logical :: yes
+
+      yes = self%treatment%robust%weighs()
+   end function weighs_observations
 
    !> Observation space in units in which R is the identity and the anomalies' product the
    !> covariance.

@@ -74,6 +74,7 @@ contains
       if (allocated(error)) return
       call read_output(namelists, config, error)
       if (allocated(error)) return
+      config%output%weights = config%analysis%weighs_observations()
       config%binding = namelists%effective
       call read_checkpointing(namelists, config, error)
       if (allocated(error)) return

@@ -39,6 +39,8 @@ module da_observation_type
       integer, allocatable :: kind(:)
       real(wp), allocatable :: value(:)
       real(wp), allocatable :: error_sd(:)
+      !> Of its precision in the analysis: 1, unless robust quality control lowers it.
+      real(wp), allocatable :: weight(:)
       integer, allocatable :: qc(:)
       !> The ensemble's mean and standard deviation in observation space before the analysis.
       real(wp), allocatable :: background(:)
@@ -48,6 +50,7 @@ module da_observation_type
    contains
       procedure :: count_ranks
       procedure :: used
+      procedure :: is_used
    end type observations_type
 
 contains
@@ -60,10 +63,11 @@ contains
       self%n = n
       self%time = time
       allocate (self%row(n), self%kind(n), self%qc(n))
-      allocate (self%position(n), self%value(n), self%error_sd(n))
+      allocate (self%position(n), self%value(n), self%error_sd(n), self%weight(n))
       allocate (self%background(n), self%background_sd(n), self%analysis(n))
       self%kind = kind_point
       self%qc = qc_assimilated
+      self%weight = 1
    end function new_observations
 
    !> Tell every rank where its observations stand among those of all.
@@ -85,4 +89,13 @@ contains
 
       mask = self%qc == qc_assimilated
    end function used
+
+   !> Whether a filter assimilates observation j.
+   elemental function is_used(self, j) result(yes)
+      class(observations_type), intent(in) :: self
+      integer, intent(in) :: j
+      logical :: yes
+
+      yes = self%qc(j) == qc_assimilated
+   end function is_used
 end module da_observation_type

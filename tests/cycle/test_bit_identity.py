@@ -46,6 +46,8 @@ CASES: dict[str, Groups] = {
     ),
     "wider than the circle": case(LETKF, {"localisation": {"radius": 30.0, "taper": "boxcar"}}),
     "gross errors": case(LETKF, {"observations": {"gross_error_limit": 2.5}}),
+    "huber": case(LETKF, {"quality_control": {"weighting": "huber", "huber_limit": 0.8}}),
+    "varqc": case(LETKF, {"quality_control": {"weighting": "varqc", "gross_probability": 0.2}}),
     "members": case(LETKF, {"output": {"members_every": 100, "fields_every": 7}}),
     "model error": case(LETKF, {"truth_lorenz96": {"forcing": 8.5, "dt": 0.025}}),
     "relaxation and noise": case(
@@ -180,3 +182,20 @@ def test_no_limit_and_a_limit_out_of_reach_change_no_bit(run: Run, tmp_path: Pat
         netCDF4.Dataset(run(far, tmp_path / "far")) as limited,
     ):
         np.testing.assert_array_equal(without["analysis_mean"][:], limited["analysis_mean"][:])
+
+
+@pytest.mark.parametrize(
+    "neutral",
+    [
+        {"quality_control": {"weighting": "none"}},
+        {"quality_control": {"weighting": "huber", "huber_limit": 1e6}},
+    ],
+    ids=str,
+)
+def test_treatments_without_effect_change_no_bit(neutral: Groups, run: Run, tmp_path: Path) -> None:
+    with (
+        netCDF4.Dataset(run(case(LETKF), tmp_path / "none")) as without,
+        netCDF4.Dataset(run(case(LETKF, neutral), tmp_path / "neutral")) as treated,
+    ):
+        for name in ("analysis_mean", "analysis_sd", "obs_analysis", "obs_qc"):
+            np.testing.assert_array_equal(without[name][:], treated[name][:])

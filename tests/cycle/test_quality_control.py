@@ -111,3 +111,47 @@ def test_without_a_limit_nothing_is_rejected(output: Any) -> None:
     value = values()
     value[4] = 90.0
     assert (output(value, groups())["obs_qc"] == ASSIMILATED).all()
+
+
+def weighted(limit: float = 0.0, **keys: Any) -> Groups:
+    return groups(limit=limit) | {"quality_control": keys}
+
+
+@pytest.mark.parametrize("ranks", [1, 3])
+@pytest.mark.parametrize("weighting", ["huber", "varqc"])
+def test_weights_follow_their_formula(weighting: str, ranks: int, output: Any) -> None:
+    """They are written beside the errors as given, and zero where nothing was used."""
+    value = values()
+    value[[4, 60]] = [9.0, -90.0]
+    value[61] = np.nan
+    run = output(value, weighted(limit=12.0, weighting=weighting), ranks)
+    expected_sd = np.hypot(run["obs_background_sd"], run["obs_error_sd"]).values
+    d = np.abs(run["obs_value"] - run["obs_background"]).values / expected_sd
+    if weighting == "huber":
+        weight = np.minimum(1.0, 2.0 / d)
+    else:
+        good = 0.99 * np.exp(-(d**2) / 2) / np.sqrt(2 * np.pi)
+        weight = good / (good + 0.01 / (2 * 10.0))
+    weight[run["obs_qc"] != ASSIMILATED] = 0.0
+    assert (weight == 0).any()
+    assert (weight[weight > 0] < 0.95).any()
+    np.testing.assert_allclose(run["obs_weight"], np.maximum(weight, 0), atol=1e-13)
+    np.testing.assert_array_equal(run["obs_error_sd"], np.ones(CYCLES * N))
+
+
+def test_weights_protect_the_analysis(output: Any) -> None:
+    """A value that is far off pulls the analysis less than without weights."""
+    value = values()
+    value[4] = 60.0
+
+    def pull(settings: Groups) -> float:
+        run = output(value, settings)
+        return float(abs(run["obs_analysis"] - run["obs_background"])[4])
+
+    none = pull(groups())
+    assert 0 < pull(weighted(weighting="huber")) < 0.7 * none
+    assert 0 <= pull(weighted(weighting="varqc")) < 0.2 * none
+
+
+def test_no_weights_without_weighting(output: Any) -> None:
+    assert "obs_weight" not in output(values(), groups())

@@ -12,6 +12,7 @@ program tester
    use test_random, only: test_random_suite
    use test_record, only: test_record_suite
    use test_sums, only: test_sums_suite
+   use test_treatment, only: test_treatment_suite
    use testing, only: testing_type
    implicit none
    type(testing_type) :: tests
@@ -36,6 +37,8 @@ program tester
       call test_operators_suite(tests)
    case ('observations')
       call test_observations_suite(tests)
+   case ('treatment')
+      call test_treatment_suite(tests)
    case ('filters')
       call test_filters_suite(tests)
    case ('letkf')
