@@ -11,6 +11,7 @@ module da_analysis_ensemble_filter
    use da_observation_quality_control, only: check_gross_errors
    use da_observation_treatment, only: treatment_config, treat_observations
    use da_observation_type, only: observations_type
+   use da_observation_whitening, only: whiten
    implicit none
    private
    public :: ensemble_filter_type, scale_by_errors
@@ -28,7 +29,7 @@ module da_analysis_ensemble_filter
    abstract interface
       !> The filter proper. `anomalies(n, members)` are those of the ensemble in observation space
       !> over error_sd sqrt(members - 1), `innovations(n)` those of its mean over error_sd; both are
-      !> zero for observations that are not used.
+      !> zero for observations that are not used. Correlated errors are whitened.
       subroutine assimilate(self, domain, cycle, observations, anomalies, innovations, ensemble, &
                             error)
          import :: ensemble_filter_type, domain_type, observations_type, ensemble_type, &
@@ -68,6 +69,8 @@ contains
       call check_gross_errors(self%gross_error_limit, observations)
       call treat_observations(self%treatment, observations, treated)
       call scale_by_errors(treated, hx, anomalies, innovations)
+      call whiten(domain, treated, anomalies, innovations, error)
+      if (allocated(error)) return
       call self%assimilate(domain, cycle, treated, anomalies, innovations, ensemble, error)
       if (allocated(error)) return
       call relax(self%inflation, memory, ensemble, average)

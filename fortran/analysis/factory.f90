@@ -24,12 +24,14 @@ module da_analysis_factory
 contains
 
    !> The scheme of that name, set by its groups; the name is one of `known_analyses`.
-   subroutine read_analysis(name, namelists, seed, members, gross_error_limit, analysis, error)
+   subroutine read_analysis(name, namelists, seed, members, gross_error_limit, &
+                            error_correlation_length, analysis, error)
       character(len=*), intent(in) :: name
       type(namelists_type), intent(inout) :: namelists
       integer, intent(in) :: seed
       integer, intent(in) :: members
       real(wp), intent(in) :: gross_error_limit
+      real(wp), intent(in) :: error_correlation_length
       class(analysis_type), allocatable, intent(out) :: analysis
       type(error_type), allocatable, intent(out) :: error
       class(ensemble_filter_type), allocatable :: filter
@@ -64,7 +66,7 @@ contains
       if (allocated(filter)) then
          call read_inflation(namelists, filter%inflation, error)
          if (allocated(error)) return
-         call read_treatment(namelists, filter%treatment, error)
+         call read_treatment(namelists, error_correlation_length > 0, filter%treatment, error)
          if (allocated(error)) return
          if (members < 2) then
             call input_error(error, namelists%file//": &ensemble members = 1: analysis = '"// &
@@ -96,7 +98,7 @@ contains
       call read_letkf(namelists, letkf, error)
       call read_localisation(namelists, localisation, error)
       call read_inflation(namelists, inflation, error)
-      call read_treatment(namelists, treatment, error)
+      call read_treatment(namelists, .false., treatment, error)
       namelists%alternative = .true.
       call read_etkf(namelists, etkf, error)
       call read_enkf_n(namelists, enkf_n, error)

@@ -26,6 +26,7 @@ module da_cycle_observation_source
       real(wp) :: offset = 0
       real(wp), allocatable :: positions(:)
       real(wp) :: error_sd = 1
+      real(wp) :: error_correlation_length = 0
       real(wp) :: gross_error_limit = 0
    end type observation_source_config
 
@@ -70,6 +71,9 @@ contains
                          'twin: a list of positions, in place of stride and '//'offset')
       call namelists%get('error_sd', config%error_sd, 'twin: standard deviation of the errors', &
                          above=0.0_wp)
+      call namelists%get('error_correlation_length', config%error_correlation_length, &
+                         'errors correlate as exp(-distance/length), in grid points; 0: they '// &
+                         'are independent', minimum=0.0_wp)
       call namelists%get('gross_error_limit', config%gross_error_limit, &
                          'reject innovations beyond so many '// &
                          'expected standard deviations; 0: none', minimum=0.0_wp)
@@ -222,6 +226,7 @@ contains
       else
          call make(self, domain, cycle, truth, observations)
       end if
+      observations%correlation_length = self%config%error_correlation_length
       call domain%timer%stop()
    end subroutine observe
 

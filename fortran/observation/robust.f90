@@ -34,8 +34,9 @@ module da_observation_robust
 
 contains
 
-   subroutine read_robust(namelists, config, error)
+   subroutine read_robust(namelists, correlated_errors, config, error)
       type(namelists_type), intent(inout) :: namelists
+      logical, intent(in) :: correlated_errors
       type(robust_config), intent(inout) :: config
       type(error_type), allocatable, intent(out) :: error
       type(robust_config) :: defaults
@@ -64,6 +65,10 @@ contains
             call refuse('gross_probability')
          end if
          if (abs(config%gross_width - defaults%gross_width) > 0) call refuse('gross_width')
+      end if
+      if (config%weighs() .and. correlated_errors) then
+         call namelists%reject('weighting', "= '"//weighting//"' is for independent errors: "// &
+                               'error_correlation_length in &observations must be 0')
       end if
       call namelists%close_group(error)
 

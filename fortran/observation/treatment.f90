@@ -15,12 +15,13 @@ module da_observation_treatment
 
 contains
 
-   subroutine read_treatment(namelists, config, error)
+   subroutine read_treatment(namelists, correlated_errors, config, error)
       type(namelists_type), intent(inout) :: namelists
+      logical, intent(in) :: correlated_errors
       type(treatment_config), intent(inout) :: config
       type(error_type), allocatable, intent(out) :: error
 
-      call read_robust(namelists, config%robust, error)
+      call read_robust(namelists, correlated_errors, config%robust, error)
    end subroutine read_treatment
 
    !> `treated` are the observations as the filter shall see them, their errors those of weighted

@@ -32,6 +32,9 @@ module da_observation_type
       integer(i8) :: before = 0
       !> Model time.
       real(wp) :: time = 0
+      !> Errors correlate as exp(-distance/L) along the circle cut at position 0; 0: they are
+      !> independent.
+      real(wp) :: correlation_length = 0
       !> Number of the observation in its source, from zero: the key of its random numbers.
       integer(i8), allocatable :: row(:)
       !> Grid coordinate: 0 is the first point, fractions lie between points.

@@ -48,6 +48,9 @@ CASES: dict[str, Groups] = {
     "gross errors": case(LETKF, {"observations": {"gross_error_limit": 2.5}}),
     "huber": case(LETKF, {"quality_control": {"weighting": "huber", "huber_limit": 0.8}}),
     "varqc": case(LETKF, {"quality_control": {"weighting": "varqc", "gross_probability": 0.2}}),
+    "correlated errors": case(
+        LETKF, {"observations": {"error_correlation_length": 2.0, "stride": 1.7, "offset": 0.3}}
+    ),
     "members": case(LETKF, {"output": {"members_every": 100, "fields_every": 7}}),
     "model error": case(LETKF, {"truth_lorenz96": {"forcing": 8.5, "dt": 0.025}}),
     "relaxation and noise": case(
@@ -188,6 +191,7 @@ def test_no_limit_and_a_limit_out_of_reach_change_no_bit(run: Run, tmp_path: Pat
     "neutral",
     [
         {"quality_control": {"weighting": "none"}},
+        {"observations": {"error_correlation_length": 1e-6}},
         {"quality_control": {"weighting": "huber", "huber_limit": 1e6}},
     ],
     ids=str,

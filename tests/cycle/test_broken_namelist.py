@@ -76,6 +76,10 @@ VALUES = {
         "&quality_control weighting = 'huber', gross_width = 3.0 /",
         "&quality_control gross_width not used weighting = 'huber'",
     ),
+    "negative correlation length": (
+        "&observations error_correlation_length = -1.0 /",
+        "&observations error_correlation_length at least 0",
+    ),
     "negative fields_every": ("&output fields_every = -1 /", "&output fields_every at least 0"),
     "negative checkpoints": ("&checkpoint every = -1 /", "&checkpoint every = -1 at least 0"),
     "unknown model": ("&cycle model = 'lorentz96' /", "&cycle model 'lorentz96' known: lorenz96"),
@@ -106,6 +110,10 @@ TOGETHER = {
     "weights of a free run": (
         "&cycle analysis = 'none' /\n&quality_control weighting = 'huber' /",
         "line 2: &quality_control not used",
+    ),
+    "weights of correlated errors": (
+        "&observations error_correlation_length = 2.0 /\n&quality_control weighting = 'huber' /",
+        "line 2: &quality_control weighting 'huber' independent error_correlation_length",
     ),
     "one member": (
         "&cycle analysis = 'etkf' /\n&ensemble members = 1 /",

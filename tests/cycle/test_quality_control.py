@@ -1,5 +1,6 @@
-"""Missing and impossible observations are no errors: they are left out, and marked as such."""
+"""What becomes of observations before the filter: rejected, weighed, whitened; and its record."""
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ import netCDF4
 import numpy as np
 import pytest
 import xarray as xr
+
+from dacycle import namelist as nml
 
 CYCLES = 10
 N = 8
@@ -155,3 +158,43 @@ def test_weights_protect_the_analysis(output: Any) -> None:
 
 def test_no_weights_without_weighting(output: Any) -> None:
     assert "obs_weight" not in output(values(), groups())
+
+
+@pytest.mark.parametrize("ranks", [1, 3])
+def test_correlated_errors_at_one_place_end_the_run(
+    ranks: int,
+    da_cycle: Callable[..., subprocess.CompletedProcess[str]],
+    make_observations: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    """Only those that are used count: the missing ones of the first cycle do no harm."""
+    position = np.tile(np.arange(float(N)), CYCLES)
+    position[[4, 2 * N + 4]] = 3.0
+    value = values()
+    value[4] = np.nan
+    make_observations(position=position, value=value)
+    settings = groups()
+    settings["observations"]["error_correlation_length"] = 2.0
+    nml.write(settings, tmp_path / "run.nml")
+    done = da_cycle(["run.nml"], ranks, cwd=tmp_path)
+    assert done.returncode == 2
+    for word in ("cycle 3", "observations 19 and 20", "position 3.0", "error_correlation_length"):
+        assert word in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["observations.nc", "run.nml"]
+
+
+def test_correlation_is_told_apart(output: Any) -> None:
+    """A pattern that correlated errors make pulls less, one that they hardly make pulls more."""
+
+    def pull(pattern: Any, length: float) -> float:
+        value = values()
+        value[:N] += pattern
+        settings = groups("etkf")
+        settings["observations"]["error_correlation_length"] = length
+        run = output(value, settings)
+        increment = (run["obs_analysis"] - run["obs_background"]).values[:N]
+        return float(np.linalg.norm(increment))
+
+    even, odd = 20.0 * np.ones(N), 20.0 * (-1.0) ** np.arange(N)
+    assert pull(even, 3.0) < pull(even, 0.0)
+    assert pull(odd, 3.0) > pull(odd, 0.0)

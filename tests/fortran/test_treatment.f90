@@ -1,21 +1,52 @@
 !> What is done to observations before a filter sees them.
 module test_treatment
-   use da_base_kinds, only: wp
+   use da_analysis_denkf, only: new_denkf
+   use da_analysis_ensemble_filter, only: ensemble_filter_type
+   use da_analysis_etkf, only: etkf_config, new_etkf
+   use da_analysis_letkf, only: letkf_config, new_letkf
+   use da_analysis_stochastic_enkf, only: new_stochastic_enkf
+   use da_base_communicator, only: alone
+   use da_base_domain, only: domain_type, new_domain
+   use da_base_error, only: error_type
+   use da_base_kinds, only: wp, i8
+   use da_base_linear_algebra, only: eigen_type, new_eigen
+   use da_base_random, only: random_key_type
+   use da_ensemble_inflation, only: no_inflation
+   use da_ensemble_localisation, only: localisation_config
+   use da_ensemble_type, only: ensemble_type
    use da_observation_robust, only: robust_config, weigh_observations, huber_weight, varqc_weight
-   use da_observation_type, only: observations_type, new_observations, qc_outlier
+   use da_observation_type, only: observations_type, new_observations, qc_missing, qc_outlier
+   use da_observation_whitening, only: whiten
+   use da_operator_checks, only: random_field
+   use test_operators, only: observations_on
    use testing, only: testing_type
    implicit none
    private
    public :: test_treatment_suite
 
+   integer, parameter :: points = 23
+   integer, parameter :: members = 6
+   real(wp), parameter :: correlation_length = 2.5_wp
+
 contains
 
    subroutine test_treatment_suite(tests)
       type(testing_type), intent(inout) :: tests
+      type(localisation_config) :: localisation
 
       call check_huber(tests)
       call check_varqc(tests)
       call check_weights(tests)
+      call check_take_from_before(tests)
+      call check_whitening(tests)
+      call check_coincidence(tests)
+      localisation%taper = 'boxcar'
+      localisation%radius = 2*points
+      call check_dense(tests, new_etkf(etkf_config(rotation=.false.)), 'etkf', .true.)
+      call check_dense(tests, new_letkf(letkf_config(rotation=.true.), localisation), 'letkf', &
+                       .true.)
+      call check_dense(tests, new_denkf(), 'denkf', .false.)
+      call check_dense(tests, new_stochastic_enkf(), 'stochastic_enkf', .false.)
    end subroutine test_treatment_suite
 
    !> The weight times d is the slope of Huber's function: d²/2 near, c|d| - c²/2 beyond c.
@@ -103,4 +134,203 @@ contains
                        observations%error_sd(4)/sqrt(observations%weight(4)) < 1.0e20_wp, &
                        'a sure gross error still has a finite error')
    end subroutine check_weights
+
+   !> With any ranks silent, each gets what the nearest one before it has.
+   subroutine check_take_from_before(tests)
+      type(testing_type), intent(inout) :: tests
+      integer, parameter :: trials = 32
+      real(wp) :: values(2)
+      logical :: found
+      integer :: nearest
+      integer :: trial
+      integer :: rank
+
+      associate (communicator => tests%communicator)
+         do trial = 0, trials - 1
+            nearest = -1
+            do rank = 0, communicator%rank - 1
+               if (speaks(rank)) nearest = rank
+            end do
+            values = [7.0_wp*communicator%rank, -1.0_wp]
+            call communicator%take_from_before(speaks(communicator%rank), values, found)
+            call tests%check(found .eqv. nearest >= 0, 'found where a rank before has values')
+            if (nearest < 0) nearest = communicator%rank
+            call tests%check(all(nint(values) == [7*nearest, -1]), 'the nearest rank''s values')
+         end do
+      end associate
+
+   contains
+
+      pure function speaks(rank) result(yes)
+         integer, intent(in) :: rank
+         logical :: yes
+
+         yes = modulo((rank + 1)*(trial + 3), 7) < mod(trial, 7)
+      end function speaks
+   end subroutine check_take_from_before
+
+   !> W R Wᵀ = I for the matrix W that whitening is, and the same bits on any layout.
+   subroutine check_whitening(tests)
+      type(testing_type), intent(inout) :: tests
+      type(domain_type) :: domain
+      type(domain_type) :: whole
+      type(observations_type) :: observations
+      type(observations_type) :: all_observations
+      type(error_type), allocatable :: error
+      real(wp), allocatable, dimension(:, :) :: unit, own, r
+      real(wp), allocatable :: innovations(:)
+      integer :: n
+      integer :: j
+      integer :: k
+
+      call new_domain(points, tests%communicator, domain, error)
+      call new_domain(points, alone(), whole, error)
+      call make_observations(domain, observations)
+      call make_observations(whole, all_observations)
+      n = all_observations%n
+      allocate (unit(n, n), r(n, n), source=0.0_wp)
+      do j = 1, n
+         if (all_observations%is_used(j)) unit(j, j) = 1
+         do k = 1, n
+            if (all_observations%is_used(j) .and. all_observations%is_used(k)) r(j, k) = &
+               exp(-abs(all_observations%position(j) - all_observations%position(k)) &
+                   /correlation_length)
+         end do
+      end do
+      innovations = all_observations%value
+      own = unit(observations%before + 1:observations%before + observations%n, :)
+      call whiten(whole, all_observations, unit, innovations, error)
+      r = matmul(matmul(unit, r), transpose(unit))
+      do j = 1, n
+         if (all_observations%is_used(j)) r(j, j) = r(j, j) - 1
+      end do
+      call tests%check_small(maxval(abs(r)), 1.0e-14_wp, 'whitened errors are independent')
+      innovations = observations%value
+      call whiten(domain, observations, own, innovations, error)
+      own = own - unit(observations%before + 1:observations%before + observations%n, :)
+      call tests%check_small(maxval([0.0_wp, abs(own)]), 0.0_wp, &
+                             'whitening gives the same bits on any layout')
+   end subroutine check_whitening
+
+   !> Two observations at one place cannot have errors of correlation 1.
+   subroutine check_coincidence(tests)
+      type(testing_type), intent(inout) :: tests
+      type(domain_type) :: domain
+      type(observations_type) :: observations
+      type(error_type), allocatable :: error
+      real(wp), allocatable :: anomalies(:, :)
+      integer :: j
+
+      call new_domain(points, tests%communicator, domain, error)
+      call make_observations(domain, observations)
+      do j = 2, observations%n
+         if (observations%row(j) == 63) observations%position(j) = observations%position(j - 1)
+      end do
+      allocate (anomalies(observations%n, members), source=0.0_wp)
+      call whiten(domain, observations, anomalies, observations%value, error)
+      call tests%check(allocated(error), 'observations at one place are refused')
+      if (allocated(error)) call tests%check(index(error%message, '60 and 63') > 0, error%message)
+   end subroutine check_coincidence
+
+   !> Analysis mean and covariance are those of the Kalman filter with the full matrix R.
+   subroutine check_dense(tests, filter, name, deterministic)
+      type(testing_type), intent(inout) :: tests
+      class(ensemble_filter_type), intent(in) :: filter
+      character(len=*), intent(in) :: name
+      logical, intent(in) :: deterministic
+      class(ensemble_filter_type), allocatable :: uninflated
+      type(domain_type) :: domain
+      type(error_type), allocatable :: error
+      type(ensemble_type) :: ensemble
+      type(observations_type) :: observations
+      real(wp) :: before(points, 1, members)
+      real(wp) :: x(points, members)
+      real(wp), dimension(points, points) :: covariance, expected_covariance
+      real(wp), dimension(points) :: mean, expected_mean
+      integer :: m
+
+      call new_domain(points, tests%communicator, domain, error)
+      uninflated = filter
+      uninflated%inflation = no_inflation
+      ensemble%members = members
+      allocate (ensemble%x(domain%n, 1, members))
+      call random_field(random_key_type(seed=5), int(domain%first - 1, i8), ensemble%x)
+      call random_field(random_key_type(seed=5), 0_i8, before)
+      call make_observations(domain, observations)
+      call uninflated%update(domain, 1, observations, ensemble, error)
+      call tests%check(.not. allocated(error), name//' runs')
+      call dense_kalman(before(:, 1, :), expected_mean, expected_covariance)
+      x = 0
+      x(domain%first:domain%last, :) = ensemble%x(:, 1, :)
+      do m = 1, members
+         call domain%communicator%exact_sums(x(:, m))
+      end do
+      mean = sum(x, dim=2)/members
+      call tests%check_small(maxval(abs(mean - expected_mean)), 1.0e-10_wp, name// &
+                             ': mean of the Kalman filter with correlated errors')
+      if (.not. deterministic) return
+      x = x - spread(mean, 2, members)
+      covariance = matmul(x, transpose(x))/(members - 1)
+      call tests%check_small(maxval(abs(covariance - expected_covariance)), 1.0e-10_wp, &
+                             name//': covariance of the Kalman filter with correlated errors')
+   end subroutine check_dense
+
+   !> Values and errors that are the same on any layout; some observations are missing, such at both
+   !> ends among them.
+   subroutine make_observations(domain, observations)
+      type(domain_type), intent(in) :: domain
+      type(observations_type), intent(out) :: observations
+
+      observations = observations_on(domain)
+      observations%value = sin(observations%position)
+      observations%error_sd = 1 + 0.1_wp*modulo(observations%position, 3.0_wp)
+      observations%row = nint(10*observations%position, i8)
+      observations%correlation_length = correlation_length
+      where (observations%row == 0 .or. observations%row == 20 .or. observations%row > 200)
+         observations%qc = qc_missing
+      end where
+   end subroutine make_observations
+
+   !> x_a = x_b + K (y - H x_b), P_a = (I - K H) P, K = P Hᵀ (H P Hᵀ + R)⁻¹, all at once.
+   subroutine dense_kalman(x, mean, covariance)
+      real(wp), intent(in) :: x(points, members)
+      real(wp), intent(out) :: mean(points)
+      real(wp), intent(out) :: covariance(points, points)
+      type(domain_type) :: whole
+      type(observations_type) :: observations
+      type(error_type), allocatable :: error
+      type(eigen_type) :: eigen
+      real(wp) :: anomalies(points, members)
+      real(wp), allocatable, dimension(:, :) :: h, r, gain
+      integer, allocatable :: use(:)
+      integer :: cell
+      integer :: n
+      integer :: j
+      integer :: k
+
+      call new_domain(points, alone(), whole, error)
+      call make_observations(whole, observations)
+      use = pack([(j, j=1, observations%n)], observations%used())
+      n = size(use)
+      allocate (h(n, points), r(n, n), gain(n, n), source=0.0_wp)
+      associate (position => observations%position(use), sd => observations%error_sd(use))
+         do j = 1, n
+            cell = int(position(j)) + 1
+            h(j, cell) = 1 - (position(j) - (cell - 1))
+            h(j, modulo(cell, points) + 1) = position(j) - (cell - 1)
+            do k = 1, n
+               r(j, k) = sd(j)*sd(k)*exp(-abs(position(j) - position(k))/correlation_length)
+            end do
+         end do
+      end associate
+      mean = sum(x, dim=2)/members
+      anomalies = x - spread(mean, 2, members)
+      covariance = matmul(anomalies, transpose(anomalies))/(members - 1)
+      call new_eigen(n, eigen)
+      call eigen%decompose(matmul(matmul(h, covariance), transpose(h)) + r, error)
+      call eigen%compose(1/eigen%values, gain)
+      gain = matmul(matmul(covariance, transpose(h)), gain)
+      mean = mean + matmul(gain, observations%value(use) - matmul(h, mean))
+      covariance = covariance - matmul(matmul(gain, h), covariance)
+   end subroutine dense_kalman
 end module test_treatment
