@@ -67,7 +67,7 @@ contains
       call remember_background(self%inflation, ensemble, average, memory)
       call observe_background(domain, ensemble, observations, hx)
       call check_gross_errors(self%gross_error_limit, observations)
-      call treat_observations(self%treatment, observations, treated)
+      call treat_observations(domain, self%treatment, observations, treated)
       call scale_by_errors(treated, hx, anomalies, innovations)
       call whiten(domain, treated, anomalies, innovations, error)
       if (allocated(error)) return

@@ -5,20 +5,22 @@ module da_observation_type
    implicit none
    private
    public :: observations_type, new_observations
-   public :: qc_assimilated, qc_evaluated, qc_operator_failed, qc_missing, qc_outlier
+   public :: qc_assimilated, qc_evaluated, qc_operator_failed, qc_thinned, qc_missing, qc_outlier
    public :: qc_codes, qc_meanings, kind_point, known_kinds
 
    !> Quality-control codes; the numbers are DART's where DART has one.
    integer, parameter :: qc_assimilated = 0
    integer, parameter :: qc_evaluated = 1
    integer, parameter :: qc_operator_failed = 4
+   !> Not used because of the namelist.
+   integer, parameter :: qc_thinned = 5
    integer, parameter :: qc_missing = 6
    integer, parameter :: qc_outlier = 7
 
-   integer, parameter :: qc_codes(5) = [qc_assimilated, qc_evaluated, qc_operator_failed, &
-      qc_missing, qc_outlier]
+   integer, parameter :: qc_codes(6) = [qc_assimilated, qc_evaluated, qc_operator_failed, &
+      qc_thinned, qc_missing, qc_outlier]
    character(len=*), parameter :: qc_meanings = &
-      'assimilated evaluated_only operator_failed missing_value gross_error'
+      'assimilated evaluated_only operator_failed thinned missing_value gross_error'
 
    !> Value of the state at a position, interpolated linearly between grid points.
    integer, parameter :: kind_point = 1

@@ -36,7 +36,7 @@ module da_verification_scores
       'mean over space of analysis mean minus truth', &
       'mean of squared innovation over background plus observation error variance', &
       'number of observations assimilated, or evaluated where nothing is assimilated', &
-      'number of observations rejected by quality control']
+      'number of observations not used: missing, rejected or thinned']
 
 contains
 

@@ -51,6 +51,7 @@ CASES: dict[str, Groups] = {
     "correlated errors": case(
         LETKF, {"observations": {"error_correlation_length": 2.0, "stride": 1.7, "offset": 0.3}}
     ),
+    "thinning": case(LETKF, {"observations": {"stride": 0.45}, "thinning": {"spacing": 1.7}}),
     "members": case(LETKF, {"output": {"members_every": 100, "fields_every": 7}}),
     "model error": case(LETKF, {"truth_lorenz96": {"forcing": 8.5, "dt": 0.025}}),
     "relaxation and noise": case(
@@ -65,6 +66,8 @@ CASES: dict[str, Groups] = {
 }
 
 ANALYSES = ["letkf", "etkf", "enkf_n", "denkf", "stochastic_enkf", "climatology", "none"]
+ACROSS_SLABS = ["correlated errors", "thinning"]
+"""What observations go through together with those of other ranks."""
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +98,7 @@ def test_ranks_change_no_bit(
     assert same(run(with_points(name, 40), tmp_path, ranks), on_one_rank(name, 40))
 
 
-@pytest.mark.parametrize("name", ANALYSES)
+@pytest.mark.parametrize("name", [*ANALYSES, *ACROSS_SLABS])
 def test_slabs_narrower_than_a_halo_change_no_bit(
     name: str, on_one_rank: Callable[[str, int], Path], run: Run, tmp_path: Path
 ) -> None:
@@ -192,6 +195,7 @@ def test_no_limit_and_a_limit_out_of_reach_change_no_bit(run: Run, tmp_path: Pat
     [
         {"quality_control": {"weighting": "none"}},
         {"observations": {"error_correlation_length": 1e-6}},
+        {"thinning": {"spacing": 0.5}},
         {"quality_control": {"weighting": "huber", "huber_limit": 1e6}},
     ],
     ids=str,

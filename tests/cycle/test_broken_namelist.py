@@ -80,6 +80,7 @@ VALUES = {
         "&observations error_correlation_length = -1.0 /",
         "&observations error_correlation_length at least 0",
     ),
+    "negative spacing": ("&thinning spacing = -1.0 /", "&thinning spacing = -1.0 at least 0"),
     "negative fields_every": ("&output fields_every = -1 /", "&output fields_every at least 0"),
     "negative checkpoints": ("&checkpoint every = -1 /", "&checkpoint every = -1 at least 0"),
     "unknown model": ("&cycle model = 'lorentz96' /", "&cycle model 'lorentz96' known: lorenz96"),
@@ -114,6 +115,10 @@ TOGETHER = {
     "weights of correlated errors": (
         "&observations error_correlation_length = 2.0 /\n&quality_control weighting = 'huber' /",
         "line 2: &quality_control weighting 'huber' independent error_correlation_length",
+    ),
+    "thinning for nobody": (
+        "&cycle analysis = 'climatology' /\n&thinning spacing = 2.0 /",
+        "line 2: &thinning not used",
     ),
     "one member": (
         "&cycle analysis = 'etkf' /\n&ensemble members = 1 /",

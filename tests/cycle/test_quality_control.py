@@ -14,7 +14,7 @@ from dacycle import namelist as nml
 
 CYCLES = 10
 N = 8
-ASSIMILATED, EVALUATED, MISSING, OUTLIER = 0, 1, 6, 7
+ASSIMILATED, EVALUATED, THINNED, MISSING, OUTLIER = 0, 1, 5, 6, 7
 
 Groups = dict[str, dict[str, Any]]
 Run = Callable[..., Path]
@@ -198,3 +198,29 @@ def test_correlation_is_told_apart(output: Any) -> None:
     even, odd = 20.0 * np.ones(N), 20.0 * (-1.0) ** np.arange(N)
     assert pull(even, 3.0) < pull(even, 0.0)
     assert pull(odd, 3.0) > pull(odd, 0.0)
+
+
+@pytest.mark.parametrize("ranks", [1, 3])
+def test_thinning_keeps_the_record(ranks: int, output: Any) -> None:
+    """Outliers are rejected first: in the cell of a rejected observation another one stays."""
+    value = values()
+    value[[1, 60]] = 90.0
+    settings = groups(limit=8.0) | {"thinning": {"spacing": 3.0}}
+    run = output(value, settings, ranks)
+    expected = np.tile([THINNED, ASSIMILATED, THINNED] * 2 + [THINNED, ASSIMILATED], CYCLES)
+    expected[[1, 60]] = OUTLIER
+    expected[[2, 61]] = ASSIMILATED
+    np.testing.assert_array_equal(run["obs_qc"], expected)
+    assert np.isfinite(run["obs_background"]).all()
+    assert np.isfinite(run["obs_analysis"]).all()
+    np.testing.assert_array_equal(run["observations_used"], np.full(CYCLES, 3))
+
+
+def test_what_was_thinned_does_not_matter(output: Any) -> None:
+    value = values()
+    settings = groups() | {"thinning": {"spacing": 2.0}}
+    one = output(value, settings)
+    value[::2] += 5.0
+    other = output(value, settings)
+    assert (one["obs_qc"][::2] == THINNED).all()
+    np.testing.assert_array_equal(one["analysis_mean"], other["analysis_mean"])

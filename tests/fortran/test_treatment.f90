@@ -15,7 +15,9 @@ module test_treatment
    use da_ensemble_localisation, only: localisation_config
    use da_ensemble_type, only: ensemble_type
    use da_observation_robust, only: robust_config, weigh_observations, huber_weight, varqc_weight
-   use da_observation_type, only: observations_type, new_observations, qc_missing, qc_outlier
+   use da_observation_thinning, only: thinning_config, thin_observations
+   use da_observation_type, only: observations_type, new_observations, qc_assimilated, &
+      qc_missing, qc_outlier, qc_thinned
    use da_observation_whitening, only: whiten
    use da_operator_checks, only: random_field
    use test_operators, only: observations_on
@@ -32,7 +34,9 @@ contains
 
    subroutine test_treatment_suite(tests)
       type(testing_type), intent(inout) :: tests
+      real(wp), parameter :: widths(6) = [0.25_wp, 1.0_wp, 1.7_wp, 4.0_wp, 7.9_wp, 100.0_wp]
       type(localisation_config) :: localisation
+      integer :: w
 
       call check_huber(tests)
       call check_varqc(tests)
@@ -40,6 +44,9 @@ contains
       call check_take_from_before(tests)
       call check_whitening(tests)
       call check_coincidence(tests)
+      do w = 1, size(widths)
+         call check_thinning(tests, widths(w))
+      end do
       localisation%taper = 'boxcar'
       localisation%radius = 2*points
       call check_dense(tests, new_etkf(etkf_config(rotation=.false.)), 'etkf', .true.)
@@ -231,6 +238,55 @@ contains
       call tests%check(allocated(error), 'observations at one place are refused')
       if (allocated(error)) call tests%check(index(error%message, '60 and 63') > 0, error%message)
    end subroutine check_coincidence
+
+   !> What stays is what a search of all observations of the circle finds for each cell and kind.
+   subroutine check_thinning(tests, spacing)
+      type(testing_type), intent(inout) :: tests
+      real(wp), intent(in) :: spacing
+      type(domain_type) :: domain
+      type(domain_type) :: whole
+      type(observations_type) :: observations
+      type(observations_type) :: others
+      type(error_type), allocatable :: error
+      logical :: right
+      logical :: stays
+      real(wp) :: lead
+      integer :: j
+      integer :: k
+
+      call new_domain(points, tests%communicator, domain, error)
+      call new_domain(points, alone(), whole, error)
+      call make_observations(domain, observations)
+      call make_observations(whole, others)
+      observations%kind = 1 + int(mod(observations%row/10, 2_i8))
+      others%kind = 1 + int(mod(others%row/10, 2_i8))
+      call thin_observations(domain, thinning_config(spacing), observations)
+      right = .true.
+      do j = 1, observations%n
+         if (observations%qc(j) == qc_missing) cycle
+         stays = .true.
+         do k = 1, others%n
+            if (others%qc(k) == qc_missing .or. others%kind(k) /= observations%kind(j)) cycle
+            if (int(others%position(k)/spacing) /= int(observations%position(j)/spacing)) cycle
+            lead = from_centre(observations%position(j)) - from_centre(others%position(k))
+            if (lead > 0) stays = .false.
+            if (.not. abs(lead) > 0 .and. others%row(k) < observations%row(j)) stays = .false.
+         end do
+         right = right .and. (observations%qc(j) == merge(qc_assimilated, qc_thinned, stays))
+      end do
+      call tests%check(right, 'of each cell and kind the observation nearest the centre stays')
+
+   contains
+
+      pure function from_centre(position) result(distance)
+         real(wp), intent(in) :: position
+         real(wp) :: distance
+         real(wp) :: start
+
+         start = spacing*int(position/spacing)
+         distance = abs(position - 0.5_wp*(start + min(start + spacing, real(points, wp))))
+      end function from_centre
+   end subroutine check_thinning
 
    !> Analysis mean and covariance are those of the Kalman filter with the full matrix R.
    subroutine check_dense(tests, filter, name, deterministic)
