@@ -58,7 +58,7 @@ contains
       type(background_memory_type) :: memory
       real(wp), allocatable :: hx(:, :, :)
       real(wp), allocatable :: anomalies(:, :)
-      real(wp) :: innovations(observations%n)
+      real(wp), allocatable :: innovations(:)
       real(wp) :: average(size(ensemble%x, 1), size(ensemble%x, 2))
 
       call add_noise(domain, random_key_type(self%seed, stream_inflation, cycle), &
@@ -67,7 +67,8 @@ contains
       call remember_background(self%inflation, ensemble, average, memory)
       call observe_background(domain, ensemble, observations, hx)
       call check_gross_errors(self%gross_error_limit, observations)
-      call treat_observations(domain, self%treatment, observations, treated)
+      call treat_observations(domain, self%treatment, observations, hx, treated)
+      allocate (innovations(treated%n))
       call scale_by_errors(treated, hx, anomalies, innovations)
       call whiten(domain, treated, anomalies, innovations, error)
       if (allocated(error)) return

@@ -53,7 +53,7 @@ contains
       real(wp), allocatable :: own(:, :)
       real(wp), allocatable :: columns(:, :)
       logical, allocatable :: stays(:)
-      integer, allocatable :: use(:)
+      integer, allocatable :: mine(:)
       integer :: before
       integer :: first
       integer :: last
@@ -62,11 +62,11 @@ contains
       integer :: j
 
       if (.not. config%thins()) return
-      use = pack([(j, j=1, observations%n)], observations%used())
-      allocate (own(told_kind, size(use)))
-      own(told_position, :) = observations%position(use)
-      own(told_row, :) = real(observations%row(use), wp)
-      own(told_kind, :) = observations%kind(use)
+      mine = pack([(j, j=1, observations%n)], observations%used())
+      allocate (own(told_kind, size(mine)))
+      own(told_position, :) = observations%position(mine)
+      own(told_row, :) = real(observations%row(mine), wp)
+      own(told_kind, :) = observations%kind(mine)
       call gather_cells(domain, config%spacing, own, columns, before)
       allocate (stays(size(columns, 2)), source=.false.)
       first = 1
@@ -79,8 +79,8 @@ contains
          end do
          first = last + 1
       end do
-      do j = 1, size(use)
-         if (.not. stays(before + j)) observations%qc(use(j)) = qc_thinned
+      do j = 1, size(mine)
+         if (.not. stays(before + j)) observations%qc(mine(j)) = qc_thinned
       end do
 
    contains

@@ -1,9 +1,12 @@
-!> What is done to observations between the background check and the filter.
+!> What is done to observations between the background check and the filter: they are thinned,
+!> weighed, merged, in this order.
 module da_observation_treatment
+   use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
    use da_base_error, only: error_type
    use da_base_namelists, only: namelists_type
    use da_observation_robust, only: robust_config, read_robust, weigh_observations
+   use da_observation_superobbing, only: superobbing_config, read_superobbing, merge_observations
    use da_observation_thinning, only: thinning_config, read_thinning, thin_observations
    use da_observation_type, only: observations_type
    implicit none
@@ -13,6 +16,7 @@ module da_observation_treatment
    type :: treatment_config
       type(thinning_config) :: thinning
       type(robust_config) :: robust
+      type(superobbing_config) :: superobbing
    end type treatment_config
 
 contains
@@ -23,25 +27,38 @@ contains
       type(treatment_config), intent(inout) :: config
       type(error_type), allocatable, intent(out) :: error
 
+      call read_robust(namelists, correlated_errors, config%robust, error)
+      if (allocated(error)) return
       call read_thinning(namelists, config%thinning, error)
       if (allocated(error)) return
-      call read_robust(namelists, correlated_errors, config%robust, error)
+      call read_superobbing(namelists, config%thinning%thins(), correlated_errors, &
+                            config%superobbing, error)
    end subroutine read_treatment
 
    !> Collective: `treated` are the observations as the filter shall see them, their errors those of
-   !> weighted ones.
-   subroutine treat_observations(domain, config, observations, treated)
+   !> weighted ones, and hx(treated%n, 1, members) theirs; `observations` tell what became of them.
+   subroutine treat_observations(domain, config, observations, hx, treated)
       type(domain_type), intent(inout) :: domain
       type(treatment_config), intent(in) :: config
       type(observations_type), intent(inout) :: observations
+      real(wp), allocatable, intent(inout) :: hx(:, :, :)
       type(observations_type), intent(out) :: treated
+      real(wp), allocatable :: merged_hx(:, :)
+      real(wp) :: error_sd(observations%n)
 
       call thin_observations(domain, config%thinning, observations)
       call weigh_observations(config%robust, observations)
-      treated = observations
+      error_sd = observations%error_sd
       if (config%robust%weighs()) then
-         where (observations%used()) treated%error_sd = observations%error_sd &
-            /sqrt(observations%weight)
+         where (observations%used()) error_sd = error_sd/sqrt(observations%weight)
+      end if
+      if (config%superobbing%merges()) then
+         call merge_observations(domain, config%superobbing, error_sd, size(hx, 3), hx, &
+                                 observations, treated, merged_hx)
+         hx = reshape(merged_hx, [treated%n, 1, size(merged_hx, 2)])
+      else
+         treated = observations
+         treated%error_sd = error_sd
       end if
    end subroutine treat_observations
 end module da_observation_treatment

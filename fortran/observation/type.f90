@@ -5,7 +5,8 @@ module da_observation_type
    implicit none
    private
    public :: observations_type, new_observations
-   public :: qc_assimilated, qc_evaluated, qc_operator_failed, qc_thinned, qc_missing, qc_outlier
+   public :: qc_assimilated, qc_evaluated, qc_operator_failed, qc_thinned, qc_missing, qc_outlier, &
+      qc_merged
    public :: qc_codes, qc_meanings, kind_point, known_kinds
 
    !> Quality-control codes; the numbers are DART's where DART has one.
@@ -16,11 +17,14 @@ module da_observation_type
    integer, parameter :: qc_thinned = 5
    integer, parameter :: qc_missing = 6
    integer, parameter :: qc_outlier = 7
+   !> Assimilated as part of a superobservation; DART has none.
+   integer, parameter :: qc_merged = 9
 
-   integer, parameter :: qc_codes(6) = [qc_assimilated, qc_evaluated, qc_operator_failed, &
-      qc_thinned, qc_missing, qc_outlier]
+   integer, parameter :: qc_codes(7) = [qc_assimilated, qc_evaluated, qc_operator_failed, &
+      qc_thinned, qc_missing, qc_outlier, qc_merged]
    character(len=*), parameter :: qc_meanings = &
-      'assimilated evaluated_only operator_failed thinned missing_value gross_error'
+      'assimilated evaluated_only operator_failed thinned missing_value gross_error '// &
+      'part_of_superobservation'
 
    !> Value of the state at a position, interpolated linearly between grid points.
    integer, parameter :: kind_point = 1

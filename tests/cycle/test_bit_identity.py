@@ -52,6 +52,18 @@ CASES: dict[str, Groups] = {
         LETKF, {"observations": {"error_correlation_length": 2.0, "stride": 1.7, "offset": 0.3}}
     ),
     "thinning": case(LETKF, {"observations": {"stride": 0.45}, "thinning": {"spacing": 1.7}}),
+    "superobservations": case(
+        LETKF,
+        {
+            "observations": {"stride": 0.45},
+            "superobbing": {"width": 2.3, "error_factor": 1.5},
+            "quality_control": {"weighting": "huber", "huber_limit": 1.0},
+        },
+    ),
+    "superobservations, perturbed": case(
+        {"cycle": {"analysis": "stochastic_enkf"}, "ensemble": {"members": 24}},
+        {"observations": {"stride": 0.3}, "superobbing": {"width": 2.3}},
+    ),
     "members": case(LETKF, {"output": {"members_every": 100, "fields_every": 7}}),
     "model error": case(LETKF, {"truth_lorenz96": {"forcing": 8.5, "dt": 0.025}}),
     "relaxation and noise": case(
@@ -66,7 +78,12 @@ CASES: dict[str, Groups] = {
 }
 
 ANALYSES = ["letkf", "etkf", "enkf_n", "denkf", "stochastic_enkf", "climatology", "none"]
-ACROSS_SLABS = ["correlated errors", "thinning"]
+ACROSS_SLABS = [
+    "correlated errors",
+    "thinning",
+    "superobservations",
+    "superobservations, perturbed",
+]
 """What observations go through together with those of other ranks."""
 
 
@@ -196,6 +213,7 @@ def test_no_limit_and_a_limit_out_of_reach_change_no_bit(run: Run, tmp_path: Pat
         {"quality_control": {"weighting": "none"}},
         {"observations": {"error_correlation_length": 1e-6}},
         {"thinning": {"spacing": 0.5}},
+        {"superobbing": {"width": 0.5}},
         {"quality_control": {"weighting": "huber", "huber_limit": 1e6}},
     ],
     ids=str,

@@ -81,6 +81,11 @@ VALUES = {
         "&observations error_correlation_length at least 0",
     ),
     "negative spacing": ("&thinning spacing = -1.0 /", "&thinning spacing = -1.0 at least 0"),
+    "negative width": ("&superobbing width = -1.0 /", "&superobbing width = -1.0 at least 0"),
+    "factor of no superobservation": (
+        "&superobbing error_factor = 2.0 /",
+        "&superobbing error_factor not used width = 0.0",
+    ),
     "negative fields_every": ("&output fields_every = -1 /", "&output fields_every at least 0"),
     "negative checkpoints": ("&checkpoint every = -1 /", "&checkpoint every = -1 at least 0"),
     "unknown model": ("&cycle model = 'lorentz96' /", "&cycle model 'lorentz96' known: lorenz96"),
@@ -119,6 +124,18 @@ TOGETHER = {
     "thinning for nobody": (
         "&cycle analysis = 'climatology' /\n&thinning spacing = 2.0 /",
         "line 2: &thinning not used",
+    ),
+    "thinning and superobservations": (
+        "&thinning spacing = 2.0 /\n&superobbing width = 2.0 /",
+        "line 2: &superobbing width &thinning one or the other",
+    ),
+    "superobservations of correlated errors": (
+        "&observations error_correlation_length = 2.0 /\n&superobbing width = 2.0 /",
+        "line 2: &superobbing width independent error_correlation_length",
+    ),
+    "superobservations for nobody": (
+        "&cycle analysis = 'none' /\n&superobbing width = 2.0 /",
+        "line 2: &superobbing not used",
     ),
     "one member": (
         "&cycle analysis = 'etkf' /\n&ensemble members = 1 /",

@@ -29,6 +29,14 @@ CASES: dict[str, Groups] = {
     "numbers": {"inflation": {"posterior": 1.0 / 0.97}, "observations": {"error_sd": 1e-7 / 3}},
     "start": {"ensemble": {"initial": "truth", "initial_sd": 0.3}},
     "positions": {"observations": {"positions": [0.1, 7.999999, 1 / 3]}},
+    "weights and superobservations": {
+        "quality_control": {"weighting": "varqc", "gross_probability": 1 / 3, "gross_width": 7.0},
+        "superobbing": {"width": 1.7, "error_factor": 1.1},
+    },
+    "correlated errors, thinned": {
+        "observations": {"error_correlation_length": 2.5},
+        "thinning": {"spacing": 1.5},
+    },
     "files": {
         "truth": {"source": "file", "file": "@/truth.nc"},
         "observations": {"source": "file", "file": "observations.nc"},

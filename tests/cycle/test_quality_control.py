@@ -14,7 +14,7 @@ from dacycle import namelist as nml
 
 CYCLES = 10
 N = 8
-ASSIMILATED, EVALUATED, THINNED, MISSING, OUTLIER = 0, 1, 5, 6, 7
+ASSIMILATED, EVALUATED, THINNED, MISSING, OUTLIER, PART = 0, 1, 5, 6, 7, 9
 
 Groups = dict[str, dict[str, Any]]
 Run = Callable[..., Path]
@@ -42,10 +42,10 @@ def values() -> np.ndarray[Any, Any]:
 
 @pytest.fixture
 def output(run: Run, make_observations: Callable[..., Path], tmp_path: Path) -> Any:
-    """`output(value, groups, ranks=1)`: the output of a run on observed values."""
+    """`output(value, groups, ranks=1, **columns)`: the output of a run on observed values."""
 
-    def open_output(value: Any, settings: Groups, ranks: int = 1) -> xr.Dataset:
-        make_observations(value=value)
+    def open_output(value: Any, settings: Groups, ranks: int = 1, **columns: Any) -> xr.Dataset:
+        make_observations(value=value, **columns)
         with xr.open_dataset(run(settings, tmp_path, ranks), engine="netcdf4") as dataset:
             return dataset.load()
 
@@ -224,3 +224,43 @@ def test_what_was_thinned_does_not_matter(output: Any) -> None:
     other = output(value, settings)
     assert (one["obs_qc"][::2] == THINNED).all()
     np.testing.assert_array_equal(one["analysis_mean"], other["analysis_mean"])
+
+
+@pytest.mark.parametrize("ranks", [1, 3])
+def test_superobservations_keep_the_record(ranks: int, output: Any) -> None:
+    """All parts appear as they were, but with a code of their own; one alone is no part."""
+    value = values()
+    value[[0, 1, 61]] = 90.0
+    settings = groups(limit=8.0) | {"superobbing": {"width": 3.0}}
+    run = output(value, settings, ranks)
+    expected = np.full(CYCLES * N, PART)
+    expected[[0, 1, 2]] = [OUTLIER, OUTLIER, ASSIMILATED]
+    expected[61] = OUTLIER
+    np.testing.assert_array_equal(run["obs_qc"], expected)
+    np.testing.assert_array_equal(run["obs_value"], value)
+    np.testing.assert_array_equal(run["obs_error_sd"], np.ones(CYCLES * N))
+    assert np.isfinite(run["obs_analysis"]).all()
+    np.testing.assert_array_equal(run["observations_used"], [6, *[8] * 6, 7, 8, 8])
+    assert np.isfinite(run["innovation_chi2"]).all()
+
+
+@pytest.mark.parametrize("analysis", ["letkf", "etkf", "enkf_n", "denkf"])
+def test_a_superobservation_is_what_the_file_could_have_said(analysis: str, output: Any) -> None:
+    """Three observations of each point, merged here or in the file: the same analysis."""
+    random = np.random.default_rng(3)
+    value = values()[:, None] + random.normal(size=(CYCLES * N, 3))
+    error_sd = np.tile([0.5, 1.0, 2.0], (CYCLES * N, 1))
+    precision = error_sd**-2
+    base = groups(analysis)
+    columns = {
+        "time": 0.05 * np.repeat(np.arange(1, CYCLES + 1), 3 * N),
+        "position": np.tile(np.repeat(np.arange(float(N)), 3), CYCLES),
+        "value": value.ravel(),
+        "error_sd": error_sd.ravel(),
+        "kind": np.ones(3 * CYCLES * N, np.int32),
+    }
+    merged_value = (precision * value).sum(axis=1) / precision.sum(axis=1)
+    merged_here = output(columns.pop("value"), base | {"superobbing": {"width": 1.0}}, **columns)
+    assert (merged_here["obs_qc"] == PART).all()
+    in_file = output(merged_value, base, error_sd=precision.sum(axis=1) ** -0.5)
+    np.testing.assert_allclose(merged_here["analysis_mean"], in_file["analysis_mean"], atol=1e-8)

@@ -15,9 +15,10 @@ module test_treatment
    use da_ensemble_localisation, only: localisation_config
    use da_ensemble_type, only: ensemble_type
    use da_observation_robust, only: robust_config, weigh_observations, huber_weight, varqc_weight
+   use da_observation_superobbing, only: superobbing_config, merge_observations
    use da_observation_thinning, only: thinning_config, thin_observations
    use da_observation_type, only: observations_type, new_observations, qc_assimilated, &
-      qc_missing, qc_outlier, qc_thinned
+      qc_missing, qc_outlier, qc_thinned, qc_merged
    use da_observation_whitening, only: whiten
    use da_operator_checks, only: random_field
    use test_operators, only: observations_on
@@ -46,7 +47,9 @@ contains
       call check_coincidence(tests)
       do w = 1, size(widths)
          call check_thinning(tests, widths(w))
+         call check_superobservations(tests, widths(w))
       end do
+      call check_merging_at_one_place(tests)
       localisation%taper = 'boxcar'
       localisation%radius = 2*points
       call check_dense(tests, new_etkf(etkf_config(rotation=.false.)), 'etkf', .true.)
@@ -288,6 +291,138 @@ contains
       end function from_centre
    end subroutine check_thinning
 
+   !> Superobservations are what a search of all observations of the circle gives for each cell and
+   !> kind, the same bits on any layout.
+   subroutine check_superobservations(tests, width)
+      type(testing_type), intent(inout) :: tests
+      real(wp), intent(in) :: width
+      real(wp), parameter :: factor = 1.25_wp
+      type(domain_type) :: domain
+      type(domain_type) :: whole
+      type(observations_type) :: observations, others, merged, all_merged
+      type(error_type), allocatable :: error
+      real(wp), allocatable, dimension(:, :) :: hx, all_hx, merged_hx, all_merged_hx
+      logical, allocatable :: together(:)
+      real(wp), allocatable :: p(:)
+      real(wp) :: worst
+      logical :: right
+      integer :: expected
+      integer :: s
+      integer :: j
+
+      call new_domain(points, tests%communicator, domain, error)
+      call new_domain(points, alone(), whole, error)
+      call make_kinds(domain, observations, hx)
+      call make_kinds(whole, others, all_hx)
+      call merge_observations(domain, superobbing_config(width, factor), observations%error_sd, &
+                              members, hx, observations, merged, merged_hx)
+      call merge_observations(whole, superobbing_config(width, factor), others%error_sd, members, &
+                              all_hx, others, all_merged, all_merged_hx)
+
+      right = merged%total == all_merged%n
+      if (right) then
+         associate (before => int(merged%before), n => merged%n)
+            worst = maxval([0.0_wp, &
+                            abs(merged%position - all_merged%position(before + 1:before + n)), &
+                            abs(merged%value - all_merged%value(before + 1:before + n)), &
+                            abs(merged%error_sd - all_merged%error_sd(before + 1:before + n)), &
+                            abs(merged%background - all_merged%background(before + 1:before + n)), &
+                            abs(merged%background_sd - all_merged%background_sd(before + 1: &
+                                                                                before + n)), &
+                            abs(merged_hx - all_merged_hx(before + 1:before + n, :))])
+            right = all(merged%row == all_merged%row(before + 1:before + n)) .and. &
+                    all(int(merged%position) + 1 >= domain%first) .and. &
+                    all(int(merged%position) + 1 <= domain%last)
+         end associate
+         associate (before => int(observations%before), n => observations%n)
+            right = right .and. all(observations%qc == others%qc(before + 1:before + n))
+         end associate
+         call tests%check_small(worst, 0.0_wp, 'superobservations are the same on any layout')
+      end if
+      call tests%check(right, 'superobservations lie on the slab that holds them, parts are marked')
+
+      expected = 0
+      worst = 0
+      right = .true.
+      do s = 1, all_merged%n
+         j = findloc(others%row, all_merged%row(s), dim=1)
+         together = others%qc /= qc_missing .and. others%kind == others%kind(j) .and. &
+                    int(others%position/width) == int(others%position(j)/width)
+         expected = expected + count(together)
+         right = right .and. all(pack(others%qc, together) &
+                                 == merge(qc_merged, qc_assimilated, count(together) > 1))
+         p = merge(others%error_sd**(-2), 0*others%error_sd, together)
+         worst = max(worst, abs(all_merged%position(s) - sum(p*others%position)/sum(p)), &
+                     abs(all_merged%value(s) - sum(p*others%value)/sum(p)), &
+                     abs(all_merged%error_sd(s)**(-2)*merge(factor**2, 1.0_wp, &
+                                                            count(together) > 1) - sum(p)), &
+                     maxval(abs(all_merged_hx(s, :) - matmul(p, all_hx)/sum(p))))
+         if (s > 1) right = right .and. all_merged%position(s) >= all_merged%position(s - 1)
+      end do
+      call tests%check(expected == count(others%qc /= qc_missing), 'each is merged once')
+      call tests%check(right, 'superobservations are sorted, their parts marked')
+      call tests%check_small(worst, 1.0e-13_wp, 'superobservations are precision-weighted means')
+   end subroutine check_superobservations
+
+   !> Two kinds side by side, and some numbers for members.
+   subroutine make_kinds(domain, observations, hx)
+      type(domain_type), intent(in) :: domain
+      type(observations_type), intent(out) :: observations
+      real(wp), allocatable, intent(out) :: hx(:, :)
+      integer :: m
+
+      call make_observations(domain, observations)
+      observations%kind = 1 + int(mod(observations%row/10, 2_i8))
+      allocate (hx(observations%n, members))
+      do m = 1, members
+         hx(:, m) = modulo(m*observations%position, 3.1_wp)
+      end do
+      observations%background = sum(hx, dim=2)/members
+      observations%background_sd = 1
+   end subroutine make_kinds
+
+   !> Where all parts of a superobservation share a place, nothing is lost, whatever their weights.
+   subroutine check_merging_at_one_place(tests)
+      type(testing_type), intent(inout) :: tests
+      character(len=5), parameter :: weightings(3) = ['none ', 'huber', 'varqc']
+      type(domain_type) :: domain
+      type(error_type), allocatable :: error
+      type(ensemble_type) :: merged
+      type(ensemble_type) :: apart
+      integer :: w
+
+      call new_domain(points, tests%communicator, domain, error)
+      do w = 1, size(weightings)
+         apart = analysis(0.0_wp, weightings(w))
+         merged = analysis(0.1_wp, weightings(w))
+         call tests%check_small(maxval(abs(merged%x - apart%x)), 1.0e-12_wp, &
+                                'merging at one place loses nothing: '//weightings(w))
+      end do
+
+   contains
+
+      function analysis(width, weighting) result(ensemble)
+         real(wp), intent(in) :: width
+         character(len=*), intent(in) :: weighting
+         type(ensemble_type) :: ensemble
+         type(observations_type) :: observations
+         class(ensemble_filter_type), allocatable :: filter
+
+         filter = new_etkf(etkf_config(rotation=.false.))
+         filter%inflation = no_inflation
+         filter%treatment%superobbing%width = width
+         filter%treatment%robust = robust_config(weighting, huber_limit=0.5_wp)
+         ensemble%members = members
+         allocate (ensemble%x(domain%n, 1, members))
+         call random_field(random_key_type(seed=5), int(domain%first - 1, i8), ensemble%x)
+         call make_observations(domain, observations)
+         observations%correlation_length = 0
+         observations%position = int(observations%position)
+         call filter%update(domain, 1, observations, ensemble, error)
+         call tests%check(.not. allocated(error), 'the analysis runs')
+      end function analysis
+   end subroutine check_merging_at_one_place
+
    !> Analysis mean and covariance are those of the Kalman filter with the full matrix R.
    subroutine check_dense(tests, filter, name, deterministic)
       type(testing_type), intent(inout) :: tests
@@ -331,14 +466,14 @@ contains
                              name//': covariance of the Kalman filter with correlated errors')
    end subroutine check_dense
 
-   !> Values and errors that are the same on any layout; some observations are missing, such at both
-   !> ends among them.
+   !> Values and errors that have the same bits on any layout; some observations are missing, such
+   !> at both ends among them.
    subroutine make_observations(domain, observations)
       type(domain_type), intent(in) :: domain
       type(observations_type), intent(out) :: observations
 
       observations = observations_on(domain)
-      observations%value = sin(observations%position)
+      observations%value = modulo(7.3_wp*observations%position, 2.0_wp) - 1
       observations%error_sd = 1 + 0.1_wp*modulo(observations%position, 3.0_wp)
       observations%row = nint(10*observations%position, i8)
       observations%correlation_length = correlation_length

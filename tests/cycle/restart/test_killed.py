@@ -37,6 +37,7 @@ CASES: dict[str, Groups] = {
     "members": {"output": {"members_every": 5, "fields_every": 3}},
     "scores only": {"output": {"fields_every": 0, "feedback": False}},
     "other truth": {"truth_lorenz96": {"forcing": 8.3}, "observations": {"stride": 1.7}},
+    "weights": {"quality_control": {"weighting": "huber", "huber_limit": 1.0}},
     "another place": {"checkpoint": {"file": "kept"}},
 }
 
