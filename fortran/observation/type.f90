@@ -38,9 +38,6 @@ module da_observation_type
       integer(i8) :: before = 0
       !> Model time.
       real(wp) :: time = 0
-      !> Errors correlate as exp(-distance/L) along the circle cut at position 0; 0: they are
-      !> independent.
-      real(wp) :: correlation_length = 0
       !> Number of the observation in its source, from zero: the key of its random numbers.
       integer(i8), allocatable :: row(:)
       !> Grid coordinate: 0 is the first point, fractions lie between points.
@@ -48,14 +45,17 @@ module da_observation_type
       integer, allocatable :: kind(:)
       real(wp), allocatable :: value(:)
       real(wp), allocatable :: error_sd(:)
-      !> Of its precision in the analysis: 1, unless robust quality control lowers it.
-      real(wp), allocatable :: weight(:)
+      !> Errors correlate as exp(-distance/correlation_length), distance in grid points and not
+      !> across the circle's seam; 0: not at all.
+      real(wp) :: correlation_length = 0
       integer, allocatable :: qc(:)
       !> The ensemble's mean and standard deviation in observation space before the analysis.
       real(wp), allocatable :: background(:)
       real(wp), allocatable :: background_sd(:)
       !> The ensemble's mean in observation space after the analysis.
       real(wp), allocatable :: analysis(:)
+      !> Of the precision in the analysis: 1, unless robust quality control lowers it.
+      real(wp), allocatable :: weight(:)
    contains
       procedure :: count_ranks
       procedure :: used
@@ -72,8 +72,8 @@ contains
       self%n = n
       self%time = time
       allocate (self%row(n), self%kind(n), self%qc(n))
-      allocate (self%position(n), self%value(n), self%error_sd(n), self%weight(n))
-      allocate (self%background(n), self%background_sd(n), self%analysis(n))
+      allocate (self%position(n), self%value(n), self%error_sd(n))
+      allocate (self%background(n), self%background_sd(n), self%analysis(n), self%weight(n))
       self%kind = kind_point
       self%qc = qc_assimilated
       self%weight = 1

@@ -48,7 +48,7 @@ CASES: dict[str, Groups] = {
     "gross errors": case(LETKF, {"observations": {"gross_error_limit": 2.5}}),
     "huber": case(LETKF, {"quality_control": {"weighting": "huber", "huber_limit": 0.8}}),
     "varqc": case(LETKF, {"quality_control": {"weighting": "varqc", "gross_probability": 0.2}}),
-    "correlated errors": case(
+    "whitened": case(
         LETKF, {"observations": {"error_correlation_length": 2.0, "stride": 1.7, "offset": 0.3}}
     ),
     "thinning": case(LETKF, {"observations": {"stride": 0.45}, "thinning": {"spacing": 1.7}}),
@@ -79,7 +79,7 @@ CASES: dict[str, Groups] = {
 
 ANALYSES = ["letkf", "etkf", "enkf_n", "denkf", "stochastic_enkf", "climatology", "none"]
 ACROSS_SLABS = [
-    "correlated errors",
+    "whitened",
     "thinning",
     "superobservations",
     "superobservations, perturbed",

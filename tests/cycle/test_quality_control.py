@@ -264,3 +264,60 @@ def test_a_superobservation_is_what_the_file_could_have_said(analysis: str, outp
     assert (merged_here["obs_qc"] == PART).all()
     in_file = output(merged_value, base, error_sd=precision.sum(axis=1) ** -0.5)
     np.testing.assert_allclose(merged_here["analysis_mean"], in_file["analysis_mean"], atol=1e-8)
+
+
+TWIN: Groups = {
+    "cycle": {"cycles": 1500, "burn_in": 300},
+    "ensemble": {"members": 10, "initial": "truth", "initial_sd": 0.1},
+    "inflation": {"posterior": 1.04},
+    "localisation": {"radius": 6.0},
+    "output": {"fields_every": 0, "feedback": False},
+}
+"""LETKF in the setting of Sakov & Oke (2008); on clean observations its RMSE is 0.20."""
+
+
+@pytest.fixture(scope="module")
+def truth(run: Run, tmp_path_factory: pytest.TempPathFactory) -> np.ndarray[Any, Any]:
+    """The truth of the twin, `(cycle, point)`."""
+    groups = nml.merge(TWIN, {"output": {"fields_every": 1}})
+    groups = nml.merge(groups, {"cycle": {"analysis": "none"}, "ensemble": {"members": 1}})
+    del groups["inflation"], groups["localisation"]
+    with netCDF4.Dataset(run(groups, tmp_path_factory.mktemp("truth"))) as file:
+        return np.asarray(file["truth"][:])
+
+
+@pytest.fixture
+def rmse(run: Run, make_observations: Callable[..., Path], tmp_path: Path) -> Any:
+    """`rmse(value, settings)`: of the twin's analysis on observed values, after the burn-in."""
+
+    def time_mean(value: np.ndarray[Any, Any], settings: Groups) -> float:
+        make_observations(cycles=value.shape[0], n=value.shape[1], value=value.ravel())
+        source = {"observations": {"source": "file", "file": "observations.nc"}}
+        path = run(nml.merge(nml.merge(TWIN, source), settings), tmp_path)
+        with netCDF4.Dataset(path) as file:
+            return float(file["analysis_rmse"].time_mean)
+
+    return time_mean
+
+
+def test_gross_errors_are_survived(truth: np.ndarray[Any, Any], rmse: Any) -> None:
+    """With 5 % of the errors ten times as large; docs/quality_control.md has longer runs."""
+    random = np.random.default_rng(1)
+    sd = np.where(random.random(truth.shape) < 0.05, 10.0, 1.0)
+    value = truth + sd * random.normal(size=truth.shape)
+    assert rmse(value, {}) > 0.6
+    assert rmse(value, {"observations": {"gross_error_limit": 3.0}}) < 0.24
+    assert rmse(value, {"quality_control": {"weighting": "huber"}}) < 0.26
+    assert rmse(value, {"quality_control": {"weighting": "varqc"}}) < 0.24
+
+
+def test_correlated_errors_are_an_advantage(truth: np.ndarray[Any, Any], rmse: Any) -> None:
+    """Who knows that errors are smooth sees more; who does not know it sees less."""
+    random = np.random.default_rng(2)
+    rho = np.exp(-1 / 2.0)
+    error = random.normal(size=truth.shape)
+    for j in range(1, truth.shape[1]):
+        error[:, j] = rho * error[:, j - 1] + np.sqrt(1 - rho**2) * error[:, j]
+    told = rmse(truth + error, {"observations": {"error_correlation_length": 2.0}})
+    assert told < 0.8 * rmse(truth + error, {})
+    assert told < 0.16
