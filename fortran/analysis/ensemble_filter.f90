@@ -9,7 +9,8 @@ module da_analysis_ensemble_filter
       remember_background, relax
    use da_ensemble_type, only: ensemble_type
    use da_observation_quality_control, only: check_gross_errors
-   use da_observation_treatment, only: treatment_config, treat_observations
+   use da_observation_treatment, only: treatment_config, screen_observations, &
+      replace_observations
    use da_observation_type, only: observations_type
    use da_observation_whitening, only: whiten
    implicit none
@@ -54,11 +55,9 @@ contains
       type(observations_type), intent(inout) :: observations
       type(ensemble_type), intent(inout) :: ensemble
       type(error_type), allocatable, intent(out) :: error
-      type(observations_type) :: treated
+      type(observations_type) :: replaced
       type(background_memory_type) :: memory
       real(wp), allocatable :: hx(:, :, :)
-      real(wp), allocatable :: anomalies(:, :)
-      real(wp), allocatable :: innovations(:)
       real(wp) :: average(size(ensemble%x, 1), size(ensemble%x, 2))
 
       call add_noise(domain, random_key_type(self%seed, stream_inflation, cycle), &
@@ -67,15 +66,30 @@ contains
       call remember_background(self%inflation, ensemble, average, memory)
       call observe_background(domain, ensemble, observations, hx)
       call check_gross_errors(self%gross_error_limit, observations)
-      call treat_observations(domain, self%treatment, observations, hx, treated)
-      allocate (innovations(treated%n))
-      call scale_by_errors(treated, hx, anomalies, innovations)
-      call whiten(domain, treated, anomalies, innovations, error)
-      if (allocated(error)) return
-      call self%assimilate(domain, cycle, treated, anomalies, innovations, ensemble, error)
+      call screen_observations(domain, self%treatment, observations)
+      if (self%treatment%replaces()) then
+         call replace_observations(domain, self%treatment, observations, hx, replaced)
+         call analyse(replaced)
+      else
+         call analyse(observations)
+      end if
       if (allocated(error)) return
       call relax(self%inflation, memory, ensemble, average)
       call inflate(self%inflation%posterior, ensemble, average)
+
+   contains
+
+      subroutine analyse(seen)
+         type(observations_type), intent(in) :: seen
+         real(wp), allocatable :: anomalies(:, :)
+         real(wp), allocatable :: innovations(:)
+
+         allocate (innovations(seen%n))
+         call scale_by_errors(seen, hx, anomalies, innovations)
+         call whiten(domain, seen, anomalies, innovations, error)
+         if (allocated(error)) return
+         call self%assimilate(domain, cycle, seen, anomalies, innovations, ensemble, error)
+      end subroutine analyse
    end subroutine update
 
    pure function weighs_observations(self) result(yes)

@@ -99,8 +99,8 @@ contains
       integer :: j
 
       if (.not. config%weighs()) return
+      allocate (observations%weight(observations%n), source=0.0_wp)
       do j = 1, observations%n
-         observations%weight(j) = 0
          if (.not. observations%is_used(j)) cycle
          expected = sqrt(observations%background_sd(j)**2 + observations%error_sd(j)**2)
          d = abs(observations%value(j) - observations%background(j))/expected

@@ -11,12 +11,14 @@ module da_observation_treatment
    use da_observation_type, only: observations_type
    implicit none
    private
-   public :: treatment_config, read_treatment, treat_observations
+   public :: treatment_config, read_treatment, screen_observations, replace_observations
 
    type :: treatment_config
       type(thinning_config) :: thinning
       type(robust_config) :: robust
       type(superobbing_config) :: superobbing
+   contains
+      procedure :: replaces
    end type treatment_config
 
 contains
@@ -35,30 +37,46 @@ contains
                             config%superobbing, error)
    end subroutine read_treatment
 
-   !> Collective: `treated` are the observations as the filter shall see them, their errors those of
-   !> weighted ones, and hx(treated%n, 1, members) theirs; `observations` tell what became of them.
-   subroutine treat_observations(domain, config, observations, hx, treated)
+   !> Whether the filter shall see other observations than those of the source.
+   pure function replaces(self) result(yes)
+      class(treatment_config), intent(in) :: self
+      logical :: yes
+
+      yes = self%robust%weighs() .or. self%superobbing%merges()
+   end function replaces
+
+   !> Collective: thin and weigh observations, in place.
+   subroutine screen_observations(domain, config, observations)
+      type(domain_type), intent(inout) :: domain
+      type(treatment_config), intent(in) :: config
+      type(observations_type), intent(inout) :: observations
+
+      call thin_observations(domain, config%thinning, observations)
+      call weigh_observations(config%robust, observations)
+   end subroutine screen_observations
+
+   !> Collective: what the filter sees in place of screened observations: superobservations, their
+   !> errors those of weighted observations, and hx(seen%n, 1, members) theirs.
+   subroutine replace_observations(domain, config, observations, hx, seen)
       type(domain_type), intent(inout) :: domain
       type(treatment_config), intent(in) :: config
       type(observations_type), intent(inout) :: observations
       real(wp), allocatable, intent(inout) :: hx(:, :, :)
-      type(observations_type), intent(out) :: treated
+      type(observations_type), intent(out) :: seen
       real(wp), allocatable :: merged_hx(:, :)
       real(wp) :: error_sd(observations%n)
 
-      call thin_observations(domain, config%thinning, observations)
-      call weigh_observations(config%robust, observations)
       error_sd = observations%error_sd
       if (config%robust%weighs()) then
          where (observations%used()) error_sd = error_sd/sqrt(observations%weight)
       end if
       if (config%superobbing%merges()) then
          call merge_observations(domain, config%superobbing, error_sd, size(hx, 3), hx, &
-                                 observations, treated, merged_hx)
-         hx = reshape(merged_hx, [treated%n, 1, size(merged_hx, 2)])
+                                 observations, seen, merged_hx)
+         hx = reshape(merged_hx, [seen%n, 1, size(merged_hx, 2)])
       else
-         treated = observations
-         treated%error_sd = error_sd
+         seen = observations
+         seen%error_sd = error_sd
       end if
-   end subroutine treat_observations
+   end subroutine replace_observations
 end module da_observation_treatment

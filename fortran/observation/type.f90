@@ -54,7 +54,7 @@ module da_observation_type
       real(wp), allocatable :: background_sd(:)
       !> The ensemble's mean in observation space after the analysis.
       real(wp), allocatable :: analysis(:)
-      !> Of the precision in the analysis: 1, unless robust quality control lowers it.
+      !> Of the precision in the analysis, where robust quality control sets it; 0: not used.
       real(wp), allocatable :: weight(:)
    contains
       procedure :: count_ranks
@@ -73,10 +73,9 @@ contains
       self%time = time
       allocate (self%row(n), self%kind(n), self%qc(n))
       allocate (self%position(n), self%value(n), self%error_sd(n))
-      allocate (self%background(n), self%background_sd(n), self%analysis(n), self%weight(n))
+      allocate (self%background(n), self%background_sd(n), self%analysis(n))
       self%kind = kind_point
       self%qc = qc_assimilated
-      self%weight = 1
    end function new_observations
 
    !> Tell every rank where its observations stand among those of all.

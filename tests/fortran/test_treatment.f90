@@ -134,11 +134,12 @@ contains
       observations%error_sd = 1
       observations%qc(3) = qc_outlier
       call weigh_observations(robust_config(), observations)
-      call tests%check(all(abs(observations%weight - 1) <= 0), 'without weighting all weigh one')
+      call tests%check(.not. allocated(observations%weight), 'without weighting nothing is weighed')
       call weigh_observations(robust_config(weighting='huber', huber_limit=2.0_wp), observations)
       call tests%check_small(maxval(abs(observations%weight - [1.0_wp, 0.5_wp, 0.0_wp, &
                                                                2.5e-8_wp])), 1.0e-15_wp, &
                              'innovations are normalised by their expected sd')
+      deallocate (observations%weight)
       call weigh_observations(robust_config(weighting='varqc'), observations)
       call tests%check(observations%weight(4) > 0 .and. &
                        observations%error_sd(4)/sqrt(observations%weight(4)) < 1.0e20_wp, &
