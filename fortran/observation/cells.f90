@@ -63,8 +63,12 @@ contains
       ! No cell goes on beyond position 0: what the halo holds there lies in other cells.
       low = sum(counts(:max(0, halo + 1 - domain%first)))
       high = sum(counts(:halo + min(domain%n + halo, domain%total - domain%first + 1)))
-      columns = gathered(:, low + 1:high)
       before = start - low
+      if (high - low == size(gathered, 2)) then
+         call move_alloc(gathered, columns)
+      else
+         columns = gathered(:, low + 1:high)
+      end if
    end subroutine gather_cells
 
    !> The last of the columns that lie in the cell of column `first`.

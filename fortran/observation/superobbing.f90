@@ -105,7 +105,8 @@ contains
          own(told_value + 1:, j) = hx(mine(j), :)
       end do
       call gather_cells(domain, config%width, own, columns, before)
-      allocate (found(size(own, 1), size(columns, 2)))
+      deallocate (own)
+      allocate (found(size(columns, 1), size(columns, 2)))
       n = 0
       first = 1
       do while (first <= size(columns, 2))
