@@ -9,7 +9,10 @@ module da_analysis_ensemble_filter
       remember_background, relax
    use da_ensemble_type, only: ensemble_type
    use da_observation_quality_control, only: check_gross_errors
+   use da_observation_treatment, only: treatment_config, screen_observations, &
+      replace_observations
    use da_observation_type, only: observations_type
+   use da_observation_whitening, only: whiten
    implicit none
    private
    public :: ensemble_filter_type, scale_by_errors
@@ -17,15 +20,17 @@ module da_analysis_ensemble_filter
    type, abstract, extends(analysis_type) :: ensemble_filter_type
       type(inflation_config) :: inflation
       real(wp) :: gross_error_limit = 0
+      type(treatment_config) :: treatment
    contains
       procedure :: update
+      procedure :: weighs_observations
       procedure(assimilate), deferred :: assimilate
    end type ensemble_filter_type
 
    abstract interface
       !> The filter proper. `anomalies(n, members)` are those of the ensemble in observation space
       !> over error_sd sqrt(members - 1), `innovations(n)` those of its mean over error_sd; both are
-      !> zero for observations that are not used.
+      !> zero for observations that are not used. Correlated errors are whitened.
       subroutine assimilate(self, domain, cycle, observations, anomalies, innovations, ensemble, &
                             error)
          import :: ensemble_filter_type, domain_type, observations_type, ensemble_type, &
@@ -50,10 +55,9 @@ contains
       type(observations_type), intent(inout) :: observations
       type(ensemble_type), intent(inout) :: ensemble
       type(error_type), allocatable, intent(out) :: error
+      type(observations_type) :: replaced
       type(background_memory_type) :: memory
       real(wp), allocatable :: hx(:, :, :)
-      real(wp), allocatable :: anomalies(:, :)
-      real(wp) :: innovations(observations%n)
       real(wp) :: average(size(ensemble%x, 1), size(ensemble%x, 2))
 
       call add_noise(domain, random_key_type(self%seed, stream_inflation, cycle), &
@@ -62,12 +66,38 @@ contains
       call remember_background(self%inflation, ensemble, average, memory)
       call observe_background(domain, ensemble, observations, hx)
       call check_gross_errors(self%gross_error_limit, observations)
-      call scale_by_errors(observations, hx, anomalies, innovations)
-      call self%assimilate(domain, cycle, observations, anomalies, innovations, ensemble, error)
+      call screen_observations(domain, self%treatment, observations)
+      if (self%treatment%replaces()) then
+         call replace_observations(domain, self%treatment, observations, hx, replaced)
+         call analyse(replaced)
+      else
+         call analyse(observations)
+      end if
       if (allocated(error)) return
       call relax(self%inflation, memory, ensemble, average)
       call inflate(self%inflation%posterior, ensemble, average)
+
+   contains
+
+      subroutine analyse(seen)
+         type(observations_type), intent(in) :: seen
+         real(wp), allocatable :: anomalies(:, :)
+         real(wp), allocatable :: innovations(:)
+
+         allocate (innovations(seen%n))
+         call scale_by_errors(seen, hx, anomalies, innovations)
+         call whiten(domain, seen, anomalies, innovations, error)
+         if (allocated(error)) return
+         call self%assimilate(domain, cycle, seen, anomalies, innovations, ensemble, error)
+      end subroutine analyse
    end subroutine update
+
+   pure function weighs_observations(self) result(yes)
+      class(ensemble_filter_type), intent(in) :: self
+      logical :: yes
+
+      yes = self%treatment%robust%weighs()
+   end function weighs_observations
 
    !> Observation space in units in which R is the identity and the anomalies' product the
    !> covariance.

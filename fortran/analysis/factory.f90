@@ -13,6 +13,7 @@ module da_analysis_factory
    use da_analysis_type, only: analysis_type
    use da_ensemble_inflation, only: inflation_config, no_inflation, read_inflation
    use da_ensemble_localisation, only: localisation_config, read_localisation
+   use da_observation_treatment, only: treatment_config, read_treatment
    implicit none
    private
    public :: known_analyses, read_analysis, document_analyses
@@ -23,12 +24,14 @@ module da_analysis_factory
 contains
 
    !> The scheme of that name, set by its groups; the name is one of `known_analyses`.
-   subroutine read_analysis(name, namelists, seed, members, gross_error_limit, analysis, error)
+   subroutine read_analysis(name, namelists, seed, members, gross_error_limit, &
+                            error_correlation_length, analysis, error)
       character(len=*), intent(in) :: name
       type(namelists_type), intent(inout) :: namelists
       integer, intent(in) :: seed
       integer, intent(in) :: members
       real(wp), intent(in) :: gross_error_limit
+      real(wp), intent(in) :: error_correlation_length
       class(analysis_type), allocatable, intent(out) :: analysis
       type(error_type), allocatable, intent(out) :: error
       class(ensemble_filter_type), allocatable :: filter
@@ -63,6 +66,8 @@ contains
       if (allocated(filter)) then
          call read_inflation(namelists, filter%inflation, error)
          if (allocated(error)) return
+         call read_treatment(namelists, error_correlation_length > 0, filter%treatment, error)
+         if (allocated(error)) return
          if (members < 2) then
             call input_error(error, namelists%file//": &ensemble members = 1: analysis = '"// &
                              name//"' needs at least 2")
@@ -87,11 +92,13 @@ contains
       type(letkf_config) :: letkf
       type(localisation_config) :: localisation
       type(inflation_config) :: inflation
+      type(treatment_config) :: treatment
       type(error_type), allocatable :: error
 
       call read_letkf(namelists, letkf, error)
       call read_localisation(namelists, localisation, error)
       call read_inflation(namelists, inflation, error)
+      call read_treatment(namelists, .false., treatment, error)
       namelists%alternative = .true.
       call read_etkf(namelists, etkf, error)
       call read_enkf_n(namelists, enkf_n, error)

@@ -17,6 +17,7 @@ module da_analysis_type
       integer :: seed = 0
    contains
       procedure :: prepare
+      procedure :: weighs_observations
       procedure(update), deferred :: update
    end type analysis_type
 
@@ -42,6 +43,14 @@ contains
       type(domain_type), intent(inout) :: domain
       class(model_type), intent(in) :: model
    end subroutine prepare
+
+   !> Whether observations get weights that their feedback should tell.
+   pure function weighs_observations(self) result(yes)
+      class(analysis_type), intent(in) :: self
+      logical :: yes
+
+      yes = .false.
+   end function weighs_observations
 
    !> The ensemble in observation space, hx(n, 1, members), and its mean and spread at each
    !> observation.

@@ -70,10 +70,12 @@ contains
       call read_ensemble(namelists, config%ensemble, error)
       if (allocated(error)) return
       call read_analysis(config%analysis_name, namelists, config%seed, config%ensemble%members, &
-                         config%observations%gross_error_limit, config%analysis, error)
+                         config%observations%gross_error_limit, &
+                         config%observations%errors%correlation_length, config%analysis, error)
       if (allocated(error)) return
       call read_output(namelists, config, error)
       if (allocated(error)) return
+      config%output%weights = config%analysis%weighs_observations()
       config%binding = namelists%effective
       call read_checkpointing(namelists, config, error)
       if (allocated(error)) return

@@ -136,7 +136,8 @@ contains
                              self%config%path, 'has no variable analysis_members', error)
       end if
       if (self%config%feedback) then
-         call new_feedback_buffer(self%id, self%config%path, self%feedback_buffer, error)
+         call new_feedback_buffer(self%id, self%config%path, self%config%weights, &
+                                  self%feedback_buffer, error)
       end if
    end subroutine prepare
 

@@ -37,6 +37,8 @@ module da_io_run_layout
       integer :: fields_every = 1
       integer :: members_every = 0
       logical :: feedback = .true.
+      !> Feedback tells the weights of robust quality control.
+      logical :: weights = .false.
    end type run_file_config
 
    !> What a run is, for the file's shape and attributes.
@@ -116,6 +118,10 @@ contains
          call variable('obs_background', [row], 'background ensemble mean at the observation')
          call variable('obs_background_sd', [row], 'background ensemble spread at the observation')
          call variable('obs_analysis', [row], 'analysis ensemble mean at the observation')
+         if (config%weights) then
+            call variable('obs_weight', [row], 'weight of the observation''s precision in the '// &
+                          'analysis')
+         end if
          call variable('obs_qc', [row], 'quality control code', nf90_byte)
          call put_qc_meanings()
       end if

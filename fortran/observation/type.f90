@@ -6,20 +6,26 @@ module da_observation_type
    implicit none
    private
    public :: observations_type, new_observations
-   public :: qc_assimilated, qc_evaluated, qc_operator_failed, qc_missing, qc_outlier
+   public :: qc_assimilated, qc_evaluated, qc_operator_failed, qc_thinned, qc_missing, qc_outlier, &
+      qc_merged
    public :: qc_codes, qc_meanings
 
    !> Quality-control codes; the numbers are DART's where DART has one.
    integer, parameter :: qc_assimilated = 0
    integer, parameter :: qc_evaluated = 1
    integer, parameter :: qc_operator_failed = 4
+   !> Not used because of the namelist.
+   integer, parameter :: qc_thinned = 5
    integer, parameter :: qc_missing = 6
    integer, parameter :: qc_outlier = 7
+   !> Assimilated as part of a superobservation; DART has none.
+   integer, parameter :: qc_merged = 9
 
+   integer, parameter :: qc_codes(7) = [qc_assimilated, qc_evaluated, qc_operator_failed, &
+      qc_thinned, qc_missing, qc_outlier, qc_merged]
    character(len=*), parameter :: qc_meanings = &
-      'assimilated evaluated_only operator_failed missing_value gross_error'
-   integer, parameter :: qc_codes(5) = [qc_assimilated, qc_evaluated, qc_operator_failed, &
-      qc_missing, qc_outlier]
+      'assimilated evaluated_only operator_failed thinned missing_value gross_error '// &
+      'part_of_superobservation'
 
    !> Sorted by position, so the ranks' parts follow one another round the circle.
    type :: observations_type
@@ -48,9 +54,12 @@ module da_observation_type
       real(wp), allocatable :: background_sd(:)
       !> The ensemble's mean in observation space after the analysis.
       real(wp), allocatable :: analysis(:)
+      !> Of the precision in the analysis, where robust quality control sets it; 0: not used.
+      real(wp), allocatable :: weight(:)
    contains
       procedure :: count_ranks
       procedure :: used
+      procedure :: is_used
    end type observations_type
 
 contains
@@ -89,4 +98,13 @@ contains
 
       mask = self%qc == qc_assimilated
    end function used
+
+   !> Whether a filter assimilates observation j.
+   elemental function is_used(self, j) result(yes)
+      class(observations_type), intent(in) :: self
+      integer, intent(in) :: j
+      logical :: yes
+
+      yes = self%qc(j) == qc_assimilated
+   end function is_used
 end module da_observation_type

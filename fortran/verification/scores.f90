@@ -4,7 +4,7 @@ module da_verification_scores
    use da_base_kinds, only: wp, i8
    use da_base_domain, only: domain_type
    use da_base_reproducible_sum, only: sum_columns
-   use da_observation_type, only: observations_type, qc_assimilated, qc_evaluated
+   use da_observation_type, only: observations_type, qc_assimilated, qc_evaluated, qc_merged
    implicit none
    private
    public :: state_scores, observation_scores, score_names, score_meanings, scores_kept
@@ -36,7 +36,7 @@ module da_verification_scores
       'mean over space of analysis mean minus truth', &
       'mean of squared innovation over background plus observation error variance', &
       'number of observations assimilated, or evaluated where nothing is assimilated', &
-      'number of observations rejected by quality control']
+      'number of observations not used: missing, rejected or thinned']
 
 contains
 
@@ -83,7 +83,8 @@ contains
       real(wp) :: terms(observations%n, 2)
       real(wp) :: sums(2)
 
-      where (observations%qc == qc_assimilated .or. observations%qc == qc_evaluated)
+      where (observations%qc == qc_assimilated .or. observations%qc == qc_evaluated .or. &
+             observations%qc == qc_merged)
          terms(:, 1) = (observations%value - observations%background)**2 &
                        /(observations%background_sd**2 + observations%error_sd**2)
          terms(:, 2) = 1

@@ -83,6 +83,24 @@ CASES: dict[str, Groups] = {
     ),
     "wider than the circle": case(LETKF, {"localisation": {"radius": 30.0, "taper": "boxcar"}}),
     "gross errors": case(LETKF, {"observations": {"gross_error_limit": 2.5}}),
+    "huber": case(LETKF, {"quality_control": {"weighting": "huber", "huber_limit": 0.8}}),
+    "varqc": case(LETKF, {"quality_control": {"weighting": "varqc", "gross_probability": 0.2}}),
+    "whitened": case(
+        LETKF, {"observations": {"error_correlation_length": 2.0, "stride": 1.7, "offset": 0.3}}
+    ),
+    "thinning": case(LETKF, {"observations": {"stride": 0.45}, "thinning": {"spacing": 1.7}}),
+    "superobservations": case(
+        LETKF,
+        {
+            "observations": {"stride": 0.45},
+            "superobbing": {"width": 2.3, "error_factor": 1.5},
+            "quality_control": {"weighting": "huber", "huber_limit": 1.0},
+        },
+    ),
+    "superobservations, perturbed": case(
+        {"cycle": {"analysis": "stochastic_enkf"}, "ensemble": {"members": 24}},
+        {"observations": {"stride": 0.3}, "superobbing": {"width": 2.3}},
+    ),
     "members": case(LETKF, {"output": {"members_every": 100, "fields_every": 7}}),
     "model error": case(LETKF, {"truth_lorenz96": {"forcing": 8.5, "dt": 0.025}}),
     "relaxation and noise": case(
@@ -107,6 +125,13 @@ OBSERVED = [
 """Observations that reach beyond the slab, lie on other ranks each cycle, or share errors."""
 
 ANALYSES = ["letkf", "etkf", "enkf_n", "denkf", "stochastic_enkf", "climatology", "none"]
+ACROSS_SLABS = [
+    "whitened",
+    "thinning",
+    "superobservations",
+    "superobservations, perturbed",
+]
+"""What observations go through together with those of other ranks."""
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +162,7 @@ def test_ranks_change_no_bit(
     assert same(run(with_points(name, 40), tmp_path, ranks), on_one_rank(name, 40))
 
 
-@pytest.mark.parametrize("name", [*ANALYSES, *OBSERVED])
+@pytest.mark.parametrize("name", [*ANALYSES, *OBSERVED, *ACROSS_SLABS])
 def test_slabs_narrower_than_a_halo_change_no_bit(
     name: str, on_one_rank: Callable[[str, int], Path], run: Run, tmp_path: Path
 ) -> None:
@@ -247,3 +272,23 @@ def test_no_limit_and_a_limit_out_of_reach_change_no_bit(run: Run, tmp_path: Pat
         netCDF4.Dataset(run(far, tmp_path / "far")) as limited,
     ):
         np.testing.assert_array_equal(without["analysis_mean"][:], limited["analysis_mean"][:])
+
+
+@pytest.mark.parametrize(
+    "neutral",
+    [
+        {"quality_control": {"weighting": "none"}},
+        {"observations": {"error_correlation_length": 1e-6}},
+        {"thinning": {"spacing": 0.5}},
+        {"superobbing": {"width": 0.5}},
+        {"quality_control": {"weighting": "huber", "huber_limit": 1e6}},
+    ],
+    ids=str,
+)
+def test_treatments_without_effect_change_no_bit(neutral: Groups, run: Run, tmp_path: Path) -> None:
+    with (
+        netCDF4.Dataset(run(case(LETKF), tmp_path / "none")) as without,
+        netCDF4.Dataset(run(case(LETKF, neutral), tmp_path / "neutral")) as treated,
+    ):
+        for name in ("analysis_mean", "analysis_sd", "obs_analysis", "obs_qc"):
+            np.testing.assert_array_equal(without[name][:], treated[name][:])

@@ -56,6 +56,36 @@ VALUES = {
     "no radius": ("&localisation radius = 0.0 /", "&localisation radius = 0.0 above 0.0"),
     "no observation error": ("&observations error_sd = 0.0 /", "&observations error_sd above 0.0"),
     "negative limit": ("&observations gross_error_limit = -1.0 /", "gross_error_limit at least 0"),
+    "unknown weighting": (
+        "&quality_control weighting = 'tukey' /",
+        "&quality_control weighting 'tukey' none, huber, varqc",
+    ),
+    "no limit of Huber's": (
+        "&quality_control weighting = 'huber', huber_limit = 0.0 /",
+        "&quality_control huber_limit = 0.0 above 0.0",
+    ),
+    "gross errors only": (
+        "&quality_control weighting = 'varqc', gross_probability = 1.0 /",
+        "&quality_control gross_probability = 1.0 at most 0.999",
+    ),
+    "Huber's limit without Huber": (
+        "&quality_control huber_limit = 3.0 /",
+        "&quality_control huber_limit not used weighting = 'none'",
+    ),
+    "width of other weights": (
+        "&quality_control weighting = 'huber', gross_width = 3.0 /",
+        "&quality_control gross_width not used weighting = 'huber'",
+    ),
+    "negative correlation length": (
+        "&observations error_correlation_length = -1.0 /",
+        "&observations error_correlation_length at least 0",
+    ),
+    "negative spacing": ("&thinning spacing = -1.0 /", "&thinning spacing = -1.0 at least 0"),
+    "negative width": ("&superobbing width = -1.0 /", "&superobbing width = -1.0 at least 0"),
+    "factor of no superobservation": (
+        "&superobbing error_factor = 2.0 /",
+        "&superobbing error_factor not used width = 0.0",
+    ),
     "negative fields_every": ("&output fields_every = -1 /", "&output fields_every at least 0"),
     "negative checkpoints": ("&checkpoint every = -1 /", "&checkpoint every = -1 at least 0"),
     "unknown model": ("&cycle model = 'lorentz96' /", "&cycle model 'lorentz96' known: lorenz96"),
@@ -106,6 +136,30 @@ TOGETHER = {
     "quality control of a free run": (
         "&cycle analysis = 'none' /\n&observations gross_error_limit = 3.0 /",
         "&observations gross_error_limit not used analysis = 'none'",
+    ),
+    "weights of a free run": (
+        "&cycle analysis = 'none' /\n&quality_control weighting = 'huber' /",
+        "line 2: &quality_control not used",
+    ),
+    "weights of correlated errors": (
+        "&observations error_correlation_length = 2.0 /\n&quality_control weighting = 'huber' /",
+        "line 2: &quality_control weighting 'huber' independent error_correlation_length",
+    ),
+    "thinning for nobody": (
+        "&cycle analysis = 'climatology' /\n&thinning spacing = 2.0 /",
+        "line 2: &thinning not used",
+    ),
+    "thinning and superobservations": (
+        "&thinning spacing = 2.0 /\n&superobbing width = 2.0 /",
+        "line 2: &superobbing width &thinning one or the other",
+    ),
+    "superobservations of correlated errors": (
+        "&observations error_correlation_length = 2.0 /\n&superobbing width = 2.0 /",
+        "line 2: &superobbing width independent error_correlation_length",
+    ),
+    "superobservations for nobody": (
+        "&cycle analysis = 'none' /\n&superobbing width = 2.0 /",
+        "line 2: &superobbing not used",
     ),
     "one member": (
         "&cycle analysis = 'etkf' /\n&ensemble members = 1 /",

@@ -35,6 +35,14 @@ CASES: dict[str, Groups] = {
     "moving": {"observations": {"stride": 2.0, "drift": -0.1}},
     "errors": {"observations": {"error_distribution": "laplace", "gross_error_share": 0.1}},
     "correlated errors": {"observations": {"error_correlation_length": 1.7}},
+    "weights and superobservations": {
+        "quality_control": {"weighting": "varqc", "gross_probability": 1 / 3, "gross_width": 7.0},
+        "superobbing": {"width": 1.7, "error_factor": 1.1},
+    },
+    "correlated errors, thinned": {
+        "observations": {"error_correlation_length": 2.5},
+        "thinning": {"spacing": 1.5},
+    },
     "files": {
         "truth": {"source": "file", "file": "@/truth.nc"},
         "observations": {"source": "file", "file": "observations.nc"},

@@ -14,6 +14,7 @@ program tester
    use test_random, only: test_random_suite
    use test_record, only: test_record_suite
    use test_sums, only: test_sums_suite
+   use test_treatment, only: test_treatment_suite
    use testing, only: testing_type
    implicit none
    type(testing_type) :: tests
@@ -42,6 +43,8 @@ program tester
       call test_networks_suite(tests)
    case ('errors')
       call test_errors_suite(tests)
+   case ('treatment')
+      call test_treatment_suite(tests)
    case ('filters')
       call test_filters_suite(tests)
    case ('letkf')

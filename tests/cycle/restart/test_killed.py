@@ -43,6 +43,7 @@ CASES: dict[str, Groups] = {
     "correlated errors": {
         "observations": {"error_correlation_length": 2.5, "gross_error_share": 0.02}
     },
+    "weights": {"quality_control": {"weighting": "huber", "huber_limit": 1.0}},
     "another place": {"checkpoint": {"file": "kept"}},
 }
 
