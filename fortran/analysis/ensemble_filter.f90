@@ -4,6 +4,8 @@ module da_analysis_ensemble_filter
    use da_base_domain, only: domain_type
    use da_base_error, only: error_type
    use da_base_random, only: random_key_type, stream_inflation
+   use da_analysis_adaptive_inflation, only: adaptive_inflation_config, carry_inflation, &
+      inflate_adaptively, learn_inflation
    use da_analysis_type, only: analysis_type, observe_background
    use da_ensemble_inflation, only: inflation_config, inflate, add_noise, background_memory_type, &
       remember_background, relax
@@ -16,8 +18,10 @@ module da_analysis_ensemble_filter
 
    type, abstract, extends(analysis_type) :: ensemble_filter_type
       type(inflation_config) :: inflation
+      type(adaptive_inflation_config) :: adaptive_inflation
       real(wp) :: gross_error_limit = 0
    contains
+      procedure :: carry_along
       procedure :: update
       procedure(assimilate), deferred :: assimilate
    end type ensemble_filter_type
@@ -43,6 +47,14 @@ module da_analysis_ensemble_filter
 
 contains
 
+   subroutine carry_along(self, domain, ensemble)
+      class(ensemble_filter_type), intent(in) :: self
+      type(domain_type), intent(in) :: domain
+      type(ensemble_type), intent(inout) :: ensemble
+
+      call carry_inflation(self%adaptive_inflation, domain, ensemble)
+   end subroutine carry_along
+
    subroutine update(self, domain, cycle, observations, ensemble, error)
       class(ensemble_filter_type), intent(in) :: self
       type(domain_type), intent(inout) :: domain
@@ -59,9 +71,11 @@ contains
       call add_noise(domain, random_key_type(self%seed, stream_inflation, cycle), &
                      self%inflation%additive, ensemble)
       call inflate(self%inflation%prior, ensemble, average)
+      call inflate_adaptively(self%adaptive_inflation, ensemble, average)
       call remember_background(self%inflation, ensemble, average, memory)
       call observe_background(domain, ensemble, observations, hx)
       call check_gross_errors(self%gross_error_limit, observations)
+      call learn_inflation(self%adaptive_inflation, domain, observations, ensemble)
       call scale_by_errors(observations, hx, anomalies, innovations)
       call self%assimilate(domain, cycle, observations, anomalies, innovations, ensemble, error)
       if (allocated(error)) return

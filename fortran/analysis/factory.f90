@@ -3,6 +3,7 @@ module da_analysis_factory
    use da_base_kinds, only: wp
    use da_base_error, only: error_type, input_error
    use da_base_namelists, only: namelists_type
+   use da_analysis_adaptive_inflation, only: adaptive_inflation_config, read_adaptive_inflation
    use da_analysis_baseline, only: new_climatology, new_free_run
    use da_analysis_denkf, only: new_denkf
    use da_analysis_enkf_n, only: enkf_n_config, new_enkf_n, read_enkf_n
@@ -61,6 +62,9 @@ contains
       end select
       if (allocated(error)) return
       if (allocated(filter)) then
+         call read_adaptive_inflation(namelists, filter%adaptive_inflation, error)
+         if (allocated(error)) return
+         if (filter%adaptive_inflation%active) filter%inflation = no_inflation
          call read_inflation(namelists, filter%inflation, error)
          if (allocated(error)) return
          if (members < 2) then
@@ -87,11 +91,13 @@ contains
       type(letkf_config) :: letkf
       type(localisation_config) :: localisation
       type(inflation_config) :: inflation
+      type(adaptive_inflation_config) :: adaptive_inflation
       type(error_type), allocatable :: error
 
       call read_letkf(namelists, letkf, error)
       call read_localisation(namelists, localisation, error)
       call read_inflation(namelists, inflation, error)
+      call read_adaptive_inflation(namelists, adaptive_inflation, error)
       namelists%alternative = .true.
       call read_etkf(namelists, etkf, error)
       call read_enkf_n(namelists, enkf_n, error)

@@ -9,6 +9,7 @@ module da_cycle_driver
    use da_base_timer, only: phase_analysis, phase_observations, phase_verification
    use da_analysis_type, only: observe_analysis
    use da_cycle_config, only: config_type
+   use da_cycle_estimates, only: scores_of_run, score_estimates
    use da_cycle_progress, only: progress_type, new_progress
    use da_cycle_report, only: report_start, report_end
    use da_cycle_start, only: run_type, begin
@@ -93,7 +94,7 @@ contains
          if (allocated(error)) return
          if (domain%communicator%is_root()) call remove_file(config%checkpoint)
          call system_clock(ended, rate)
-         call report_end(domain, config, record, config%cycles - done, &
+         call report_end(domain, config, record, scores_of_run(ensemble), config%cycles - done, &
                          real(ended - began, wp)/rate)
       end associate
 
@@ -162,6 +163,7 @@ contains
          call ensemble%mean(means(:, :, 2))
          call ensemble%spread(means(:, :, 2), sds(:, :, 2))
          call score(run, cycle, means(:, 1, :), sds(:, 1, :), observations, record, error)
+         call score_estimates(domain, cycle, ensemble, record)
          call domain%timer%stop()
          if (allocated(error)) return
          if (config%output%feedback) then

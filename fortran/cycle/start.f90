@@ -9,6 +9,7 @@ module da_cycle_start
       writable_directory, directory_of
    use da_base_text, only: to_text
    use da_cycle_config, only: config_type
+   use da_cycle_estimates, only: scores_of_run
    use da_cycle_observation_source, only: observation_source_type, new_observation_source
    use da_cycle_truth, only: truth_type, new_truth
    use da_ensemble_initialise, only: draw_from_attractor, perturb
@@ -161,6 +162,7 @@ contains
          description%members = ensemble%members
          description%has_truth = run%truth%exists
          description%observations = run%source%rows_before(config%cycles + 1)
+         description%has_score = scores_of_run(ensemble)
          description%carried = pack(ensemble%carried%name, len_trim(ensemble%carried%meaning) > 0)
          description%carried_meanings = pack(ensemble%carried%meaning, &
                                              len_trim(ensemble%carried%meaning) > 0)

@@ -42,7 +42,7 @@ contains
                          'factor of the anomalies before the analysis; 1: none', above=0.0_wp)
       call namelists%get('posterior', config%posterior, &
                          'factor of the anomalies after the analysis; 1: none (the default of '// &
-                         'enkf_n)', above=0.0_wp)
+                         'enkf_n, and with &adaptive_inflation)', above=0.0_wp)
       call namelists%get('rtpp', config%rtpp, &
                          'relaxation of the analysis anomalies to the background''s '// &
                          '(Zhang et al. 2004); 0: none', minimum=0.0_wp, maximum=1.0_wp)

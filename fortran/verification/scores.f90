@@ -10,7 +10,7 @@ module da_verification_scores
    public :: state_scores, observation_scores, score_names, score_meanings, scores_kept
    public :: background_rmse, analysis_rmse, background_spread, analysis_spread
    public :: background_bias, analysis_bias, innovation_chi2, observations_used, &
-      observations_rejected
+      observations_rejected, inflation_mean
 
    integer, parameter :: background_rmse = 1
    integer, parameter :: analysis_rmse = 2
@@ -21,12 +21,14 @@ module da_verification_scores
    integer, parameter :: innovation_chi2 = 7
    integer, parameter :: observations_used = 8
    integer, parameter :: observations_rejected = 9
-   integer, parameter :: scores_kept = 9
+   integer, parameter :: inflation_mean = 10
+   integer, parameter :: scores_kept = 10
 
    character(len=21), parameter :: score_names(scores_kept) = [character(len=21) :: &
       'background_rmse', 'analysis_rmse', 'background_spread', 'analysis_spread', &
       'background_bias', &
-      'analysis_bias', 'innovation_chi2', 'observations_used', 'observations_rejected']
+      'analysis_bias', 'innovation_chi2', 'observations_used', 'observations_rejected', &
+      'inflation_mean']
    character(len=80), parameter :: score_meanings(scores_kept) = [character(len=80) :: &
       'root mean square over space of background mean minus truth', &
       'root mean square over space of analysis mean minus truth', &
@@ -36,7 +38,8 @@ module da_verification_scores
       'mean over space of analysis mean minus truth', &
       'mean of squared innovation over background plus observation error variance', &
       'number of observations assimilated, or evaluated where nothing is assimilated', &
-      'number of observations rejected by quality control']
+      'number of observations rejected by quality control', &
+      'mean over space of the adaptive inflation of the background variance']
 
 contains
 

@@ -21,6 +21,8 @@ CYCLES = 1200
 COMMON: Groups = {"cycle": {"cycles": CYCLES, "burn_in": 100, "seed": 7}}
 LETKF: Groups = {"cycle": {"analysis": "letkf"}, "ensemble": {"members": 10}}
 
+ADAPTIVE: Groups = {"adaptive_inflation": {"scheme": "miyoshi2011", "sd": 0.1}}
+
 
 def case(*parts: Groups) -> Groups:
     merged = COMMON
@@ -50,6 +52,13 @@ CASES: dict[str, Groups] = {
     "model error": case(LETKF, {"truth_lorenz96": {"forcing": 8.5, "dt": 0.025}}),
     "relaxation and noise": case(
         LETKF, {"inflation": {"prior": 1.01, "rtpp": 0.1, "rtps": 0.3, "additive": 0.05}}
+    ),
+    "adaptive inflation": case(LETKF, ADAPTIVE, {"observations": {"stride": 1.7}}),
+    "adaptive inflation of a global filter": case(
+        {"cycle": {"analysis": "etkf"}, "ensemble": {"members": 24}}, ADAPTIVE
+    ),
+    "the same adaptive inflation everywhere": case(
+        LETKF, ADAPTIVE, {"adaptive_inflation": {"radius": 0.0}}
     ),
     "stochastic models": case(
         LETKF, {"model_error": {"sd": 1.0, "truth_sd": 0.8, "correlation_length": 2.5}}
@@ -176,9 +185,35 @@ def test_neutral_inflation_changes_no_bit(run: Run, tmp_path: Path) -> None:
     assert same(run(neutral, tmp_path / "neutral"), run(groups, tmp_path / "none"))
 
 
-def test_no_model_error_changes_no_bit(run: Run, tmp_path: Path) -> None:
-    neutral = case(LETKF, {"model_error": {"sd": 0.0, "truth_sd": 0.0}})
-    assert same(run(neutral, tmp_path / "neutral"), run(case(LETKF), tmp_path / "none"))
+def test_adaptive_inflation_held_at_one_changes_nothing(run: Run, tmp_path: Path) -> None:
+    held = {"initial": 1.0, "minimum": 1.0, "maximum": 1.0}
+    with (
+        netCDF4.Dataset(
+            run(case(LETKF, {"inflation": {"posterior": 1.0}}), tmp_path / "none")
+        ) as none,
+        netCDF4.Dataset(
+            run(case(LETKF, ADAPTIVE, {"adaptive_inflation": held}), tmp_path / "held")
+        ) as adaptive,
+    ):
+        assert (adaptive["inflation"][:] == 1).all()
+        for name in none.variables:
+            np.testing.assert_allclose(
+                none[name][:100], adaptive[name][:100], rtol=0, atol=1e-9, err_msg=name
+            )
+
+
+@pytest.mark.parametrize(
+    "neutral",
+    [
+        {"model_error": {"sd": 0.0, "truth_sd": 0.0}},
+        {"adaptive_inflation": {"scheme": "none"}, "inflation": {"posterior": 1.03}},
+    ],
+    ids=["model error", "adaptive inflation"],
+)
+def test_what_is_neutral_changes_no_bit(neutral: Groups, run: Run, tmp_path: Path) -> None:
+    assert same(
+        run(case(LETKF, neutral), tmp_path / "neutral"), run(case(LETKF), tmp_path / "none")
+    )
 
 
 def test_no_limit_and_a_limit_out_of_reach_change_no_bit(run: Run, tmp_path: Path) -> None:

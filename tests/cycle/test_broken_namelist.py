@@ -55,6 +55,10 @@ VALUES = {
     "no inflation factor": ("&inflation prior = 0.0 /", "&inflation prior = 0.0 above 0.0"),
     "no radius": ("&localisation radius = 0.0 /", "&localisation radius = 0.0 above 0.0"),
     "no observation error": ("&observations error_sd = 0.0 /", "&observations error_sd above 0.0"),
+    "unknown adaptive inflation": (
+        "&adaptive_inflation scheme = 'anderson' /",
+        "&adaptive_inflation scheme 'anderson' known: none, miyoshi2011",
+    ),
     "negative model error": ("&model_error sd = -1.0 /", "&model_error sd = -1.0 at least 0"),
     "negative limit": ("&observations gross_error_limit = -1.0 /", "gross_error_limit at least 0"),
     "negative fields_every": ("&output fields_every = -1 /", "&output fields_every at least 0"),
@@ -123,6 +127,22 @@ TOGETHER = {
     "spread of another start": (
         "&ensemble initial_sd = 0.1 /",
         "&ensemble initial_sd not used initial = 'climatology'",
+    ),
+    "adaptive inflation of a free run": (
+        "&cycle analysis = 'none' /\n&adaptive_inflation scheme = 'miyoshi2011' /",
+        "line 2: &adaptive_inflation not used",
+    ),
+    "settings of no adaptive inflation": (
+        "&adaptive_inflation radius = 3.0 /",
+        "&adaptive_inflation radius not used scheme = 'none'",
+    ),
+    "adaptive inflation between no limits": (
+        "&adaptive_inflation scheme = 'miyoshi2011', minimum = 2.0, maximum = 1.5 /",
+        "&adaptive_inflation minimum not larger maximum",
+    ),
+    "adaptive inflation from beyond its limits": (
+        "&adaptive_inflation scheme = 'miyoshi2011', initial = 11.0 /",
+        "&adaptive_inflation initial between minimum maximum",
     ),
     "a correlation of no noise": (
         "&model_error correlation_length = 2.0 /",

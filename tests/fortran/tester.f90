@@ -2,6 +2,7 @@
 program tester
    use da_base_communicator, only: communicator_type, start_communication, stop_communication
    use da_base_error, only: error_type
+   use test_adaptive_inflation, only: test_adaptive_inflation_suite
    use test_carried, only: test_carried_suite
    use test_domain, only: test_domain_suite
    use test_filters, only: test_filters_suite
@@ -46,6 +47,8 @@ program tester
       call test_record_suite(tests)
    case ('noise')
       call test_noise_suite(tests)
+   case ('adaptive_inflation')
+      call test_adaptive_inflation_suite(tests)
    case ('carried')
       call test_carried_suite(tests)
    end select

@@ -7,7 +7,7 @@ import xarray as xr
 
 from dacycle.verification.time_mean import time_mean
 
-__all__ = ["SCORES", "Score", "burn_in", "disagreements", "read_scores", "with_error"]
+__all__ = ["ESTIMATES", "SCORES", "Score", "burn_in", "disagreements", "read_scores", "with_error"]
 
 SCORES = (
     "analysis_rmse",
@@ -21,6 +21,9 @@ SCORES = (
     "observations_rejected",
 )
 """The score variables of a run file, analysis first."""
+
+ESTIMATES = ("inflation_mean",)
+"""Those of what a run estimates beside the state; only such a run has them."""
 
 AGREEMENT = 1e-9
 """Relative: both sides sum thousands of values in double precision, in a different order."""
@@ -50,7 +53,7 @@ class Score:
 
 def read_scores(run: xr.Dataset) -> list[Score]:
     """The scores that the run file `run` states, those that it has."""
-    return [_stated(run[name]) for name in SCORES if name in run]
+    return [_stated(run[name]) for name in (*SCORES, *ESTIMATES) if name in run]
 
 
 def burn_in(run: xr.Dataset) -> int:
