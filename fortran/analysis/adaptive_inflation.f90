@@ -128,7 +128,7 @@ contains
       factor = sqrt(ensemble%carried(ensemble%place_of(carried_inflation))%x(:, 1, 1))
       call ensemble%mean(average)
       do m = 1, ensemble%members
-         do c = 1, size(average, 2)
+         do c = 1, ensemble%states()
             ensemble%x(:, c, m) = average(:, c) + factor*(ensemble%x(:, c, m) - average(:, c))
          end do
       end do

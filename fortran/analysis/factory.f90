@@ -73,6 +73,7 @@ contains
             return
          end if
          filter%gross_error_limit = gross_error_limit
+         filter%augments = .true.
          call move_alloc(filter, analysis)
       else if (gross_error_limit > 0) then
          call input_error(error, namelists%file// &

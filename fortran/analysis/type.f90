@@ -15,6 +15,8 @@ module da_analysis_type
    type, abstract :: analysis_type
       character(len=:), allocatable :: name
       integer :: seed = 0
+      !> Whether it corrects whatever is appended to the state.
+      logical :: augments = .false.
    contains
       procedure :: prepare
       procedure :: carry_along

@@ -9,7 +9,8 @@ module da_base_random
    public :: random_key_type, threefry, normals, normals_of, uniforms
    public :: stream_truth, stream_ensemble, stream_observations, stream_perturbations
    public :: stream_rotation, stream_climatology, stream_inflation
-   public :: stream_model_error, stream_truth_error
+   public :: stream_model_error, stream_truth_error, stream_first_parameters
+   public :: stream_parameter_walk
 
    integer, parameter :: stream_truth = 1
    integer, parameter :: stream_ensemble = 2
@@ -20,6 +21,8 @@ module da_base_random
    integer, parameter :: stream_inflation = 7
    integer, parameter :: stream_model_error = 21
    integer, parameter :: stream_truth_error = 22
+   integer, parameter :: stream_first_parameters = 23
+   integer, parameter :: stream_parameter_walk = 24
 
    !> Which sequence of numbers is meant.
    type :: random_key_type

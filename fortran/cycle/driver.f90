@@ -1,5 +1,6 @@
 !> The cycle: forecast, observations, analysis, verification, output, again and again.
 module da_cycle_driver
+   use, intrinsic :: ieee_arithmetic, only: ieee_value, ieee_quiet_nan
    use, intrinsic :: iso_fortran_env, only: output_unit
    use da_base_kinds, only: wp, i8
    use da_base_error, only: error_type, run_error
@@ -55,6 +56,7 @@ contains
          record = new_record(config%cycles, config%burn_in)
          ensemble%members = config%ensemble%members
          allocate (ensemble%x(domain%n, config%model%components_in, ensemble%members))
+         ensemble%parameters = config%model%parameters
          allocate (ensemble%carried(0))
          call config%analysis%carry_along(domain, ensemble)
          call begin(run, start, version, command, ensemble, record, output, done, error)
@@ -94,8 +96,8 @@ contains
          if (allocated(error)) return
          if (domain%communicator%is_root()) call remove_file(config%checkpoint)
          call system_clock(ended, rate)
-         call report_end(domain, config, record, scores_of_run(ensemble), config%cycles - done, &
-                         real(ended - began, wp)/rate)
+         call report_end(domain, config, record, scores_of_run(ensemble, run%true_parameters), &
+                         config%cycles - done, real(ended - began, wp)/rate)
       end associate
 
    contains
@@ -138,6 +140,7 @@ contains
       associate (config => run%config, domain => run%domain)
          call config%model%forecast(domain, config%steps, ensemble%x)
          call run%model_error%disturb_members(domain, cycle, ensemble%x)
+         call run%parameters%walk(domain, cycle, ensemble%x)
          call run%truth%advance(domain, cycle, error)
          call domain%communicator%agree(error)
          if (allocated(error)) return
@@ -152,6 +155,7 @@ contains
 
          call domain%timer%start(phase_analysis)
          call config%analysis%update(domain, cycle, observations, ensemble, error)
+         call run%parameters%settle(domain, ensemble%x)
          call domain%timer%stop()
          call domain%communicator%agree(error)
          if (allocated(error)) then
@@ -163,7 +167,8 @@ contains
          call ensemble%mean(means(:, :, 2))
          call ensemble%spread(means(:, :, 2), sds(:, :, 2))
          call score(run, cycle, means(:, 1, :), sds(:, 1, :), observations, record, error)
-         call score_estimates(domain, cycle, ensemble, record)
+         call score_estimates(domain, cycle, ensemble, means(:, :, 2), sds(:, :, 2), &
+                              run%truth%x, run%true_parameters, record)
          call domain%timer%stop()
          if (allocated(error)) return
          if (config%output%feedback) then
@@ -223,8 +228,7 @@ contains
             call output%add_fields(domain, cycle, field_analysis_mean, means(:, :, 2), error)
             call output%add_fields(domain, cycle, field_analysis_sd, sds(:, :, 2), error)
             if (run%truth%exists) then
-               call output%add_fields(domain, cycle, field_truth, &
-                                      run%truth%x(:, :size(means, 2), 1), error)
+               call output%add_fields(domain, cycle, field_truth, truth_as_model(), error)
             end if
          end if
          field = 0
@@ -238,6 +242,19 @@ contains
             call output%add_feedback(domain, run%source%rows_before(cycle), observations, error)
          end if
       end associate
+
+   contains
+
+      !> The truth in the model's components; parameters that it does not have are not known.
+      function truth_as_model() result(x)
+         real(wp) :: x(size(means, 1), size(means, 2))
+         integer :: known
+
+         known = ensemble%states()
+         if (run%true_parameters) known = size(means, 2)
+         x(:, :known) = run%truth%x(:, :known, 1)
+         x(:, known + 1:) = ieee_value(1.0_wp, ieee_quiet_nan)
+      end function truth_as_model
    end subroutine write_cycle
 
    !> Bring the output up to date, then write a checkpoint.

@@ -10,7 +10,7 @@ module da_verification_scores
    public :: state_scores, observation_scores, score_names, score_meanings, scores_kept
    public :: background_rmse, analysis_rmse, background_spread, analysis_spread
    public :: background_bias, analysis_bias, innovation_chi2, observations_used, &
-      observations_rejected, inflation_mean
+      observations_rejected, inflation_mean, parameter_mean, parameter_spread, parameter_rmse
 
    integer, parameter :: background_rmse = 1
    integer, parameter :: analysis_rmse = 2
@@ -22,13 +22,16 @@ module da_verification_scores
    integer, parameter :: observations_used = 8
    integer, parameter :: observations_rejected = 9
    integer, parameter :: inflation_mean = 10
-   integer, parameter :: scores_kept = 10
+   integer, parameter :: parameter_mean = 11
+   integer, parameter :: parameter_spread = 12
+   integer, parameter :: parameter_rmse = 13
+   integer, parameter :: scores_kept = 13
 
    character(len=21), parameter :: score_names(scores_kept) = [character(len=21) :: &
       'background_rmse', 'analysis_rmse', 'background_spread', 'analysis_spread', &
       'background_bias', &
       'analysis_bias', 'innovation_chi2', 'observations_used', 'observations_rejected', &
-      'inflation_mean']
+      'inflation_mean', 'parameter_mean', 'parameter_spread', 'parameter_rmse']
    character(len=80), parameter :: score_meanings(scores_kept) = [character(len=80) :: &
       'root mean square over space of background mean minus truth', &
       'root mean square over space of analysis mean minus truth', &
@@ -39,7 +42,10 @@ module da_verification_scores
       'mean of squared innovation over background plus observation error variance', &
       'number of observations assimilated, or evaluated where nothing is assimilated', &
       'number of observations rejected by quality control', &
-      'mean over space of the adaptive inflation of the background variance']
+      'mean over space of the adaptive inflation of the background variance', &
+      'mean over space of the analysis mean of the model''s parameter', &
+      'root of the analysis variance of that parameter averaged over space', &
+      'root mean square over space of its analysis mean minus truth']
 
 contains
 

@@ -23,6 +23,8 @@ LETKF: Groups = {"cycle": {"analysis": "letkf"}, "ensemble": {"members": 10}}
 
 ADAPTIVE: Groups = {"adaptive_inflation": {"scheme": "miyoshi2011", "sd": 0.1}}
 
+FORCED: Groups = {"cycle": {"model": "lorenz96_forced"}}
+
 
 def case(*parts: Groups) -> Groups:
     merged = COMMON
@@ -60,6 +62,30 @@ CASES: dict[str, Groups] = {
     "the same adaptive inflation everywhere": case(
         LETKF, ADAPTIVE, {"adaptive_inflation": {"radius": 0.0}}
     ),
+    "a parameter": case(
+        LETKF, FORCED, {"parameters": {"estimate": True, "first_guess": 7.0, "random_walk": 0.01}}
+    ),
+    "a parameter of a global filter": case(
+        {"cycle": {"analysis": "etkf"}, "ensemble": {"members": 24}},
+        FORCED,
+        {"parameters": {"estimate": True, "minimum_sd": 0.02}},
+    ),
+    "a field of parameters": case(
+        LETKF,
+        ADAPTIVE,
+        FORCED,
+        {
+            "parameters": {
+                "estimate": True,
+                "scope": "local",
+                "correlation_length": 2.0,
+                "random_walk": 0.01,
+                "minimum_sd": 0.05,
+            },
+            "lorenz96_forced": {"amplitude": 1.0, "wave_number": 2},
+            "output": {"members_every": 100},
+        },
+    ),
     "stochastic models": case(
         LETKF, {"model_error": {"sd": 1.0, "truth_sd": 0.8, "correlation_length": 2.5}}
     ),
@@ -72,6 +98,14 @@ CASES: dict[str, Groups] = {
 }
 
 ANALYSES = ["letkf", "etkf", "enkf_n", "denkf", "stochastic_enkf", "climatology", "none"]
+
+CARRIED = [
+    "adaptive inflation",
+    "stochastic models",
+    "a parameter",
+    "a field of parameters",
+]
+"""Cases in which more than the ensemble goes on from cycle to cycle, or noise reaches far."""
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +136,7 @@ def test_ranks_change_no_bit(
     assert same(run(with_points(name, 40), tmp_path, ranks), on_one_rank(name, 40))
 
 
-@pytest.mark.parametrize("name", ANALYSES)
+@pytest.mark.parametrize("name", [*ANALYSES, *CARRIED])
 def test_slabs_narrower_than_a_halo_change_no_bit(
     name: str, on_one_rank: Callable[[str, int], Path], run: Run, tmp_path: Path
 ) -> None:

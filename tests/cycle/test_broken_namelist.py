@@ -55,6 +55,10 @@ VALUES = {
     "no inflation factor": ("&inflation prior = 0.0 /", "&inflation prior = 0.0 above 0.0"),
     "no radius": ("&localisation radius = 0.0 /", "&localisation radius = 0.0 above 0.0"),
     "no observation error": ("&observations error_sd = 0.0 /", "&observations error_sd above 0.0"),
+    "unknown scope": (
+        "&cycle model = 'lorenz96_forced' / &parameters scope = 'all' /",
+        "&parameters scope 'all' known: global, local",
+    ),
     "unknown adaptive inflation": (
         "&adaptive_inflation scheme = 'anderson' /",
         "&adaptive_inflation scheme 'anderson' known: none, miyoshi2011",
@@ -127,6 +131,23 @@ TOGETHER = {
     "spread of another start": (
         "&ensemble initial_sd = 0.1 /",
         "&ensemble initial_sd not used initial = 'climatology'",
+    ),
+    "parameters of a model that has none": (
+        "&parameters estimate = .true. /",
+        "line 1: &parameters not used",
+    ),
+    "settings of parameters that are known": (
+        "&cycle model = 'lorenz96_forced' /\n&parameters first_guess = 7.0 /",
+        "&parameters first_guess not used estimate = .false.",
+    ),
+    "correlation of a single parameter": (
+        "&cycle model = 'lorenz96_forced' /\n"
+        "&parameters estimate = .true., correlation_length = 2.0 /",
+        "&parameters correlation_length not used scope = 'global'",
+    ),
+    "parameters of a free run": (
+        "&cycle model = 'lorenz96_forced', analysis = 'none' /\n&parameters estimate = .true. /",
+        "&parameters estimate = .true. analysis = 'none' filter",
     ),
     "adaptive inflation of a free run": (
         "&cycle analysis = 'none' /\n&adaptive_inflation scheme = 'miyoshi2011' /",

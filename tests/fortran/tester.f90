@@ -12,6 +12,7 @@ program tester
    use test_noise, only: test_noise_suite
    use test_observations, only: test_observations_suite
    use test_operators, only: test_operators_suite
+   use test_parameters, only: test_parameters_suite
    use test_random, only: test_random_suite
    use test_record, only: test_record_suite
    use test_sums, only: test_sums_suite
@@ -49,6 +50,8 @@ program tester
       call test_noise_suite(tests)
    case ('adaptive_inflation')
       call test_adaptive_inflation_suite(tests)
+   case ('parameters')
+      call test_parameters_suite(tests)
    case ('carried')
       call test_carried_suite(tests)
    end select

@@ -31,6 +31,10 @@ CASES: dict[str, Groups] = {
     "stochastic_enkf": {"cycle": {"analysis": "stochastic_enkf"}},
     "noise": {"inflation": {"rtpp": 0.1, "rtps": 0.3, "additive": 0.05}},
     "adaptive inflation": {"adaptive_inflation": {"scheme": "miyoshi2011", "sd": 0.1}},
+    "parameters": {
+        "cycle": {"model": "lorenz96_forced"},
+        "parameters": {"estimate": True, "scope": "local", "random_walk": 0.01, "minimum_sd": 0.1},
+    },
     "stochastic models": {"model_error": {"sd": 1.0, "truth_sd": 0.8, "correlation_length": 2.5}},
     "two scales": {"cycle": {"model": "lorenz96_two_scale"}},
     # A free run would be over too soon if it were not held up by checkpoints.
