@@ -6,6 +6,8 @@ module da_analysis_ensemble_filter
    use da_base_random, only: random_key_type, stream_inflation
    use da_analysis_adaptive_inflation, only: adaptive_inflation_config, carry_inflation, &
       inflate_adaptively, learn_inflation
+   use da_analysis_observation_bias, only: observation_bias_config, carry_bias, walk_bias, &
+      append_bias, detach_bias
    use da_analysis_type, only: analysis_type, observe_background
    use da_ensemble_inflation, only: inflation_config, inflate, add_noise, background_memory_type, &
       remember_background, relax
@@ -19,6 +21,7 @@ module da_analysis_ensemble_filter
    type, abstract, extends(analysis_type) :: ensemble_filter_type
       type(inflation_config) :: inflation
       type(adaptive_inflation_config) :: adaptive_inflation
+      type(observation_bias_config) :: bias
       real(wp) :: gross_error_limit = 0
    contains
       procedure :: carry_along
@@ -53,6 +56,7 @@ contains
       type(ensemble_type), intent(inout) :: ensemble
 
       call carry_inflation(self%adaptive_inflation, domain, ensemble)
+      call carry_bias(self%bias, self%seed, ensemble)
    end subroutine carry_along
 
    subroutine update(self, domain, cycle, observations, ensemble, error)
@@ -72,13 +76,16 @@ contains
                      self%inflation%additive, ensemble)
       call inflate(self%inflation%prior, ensemble, average)
       call inflate_adaptively(self%adaptive_inflation, ensemble, average)
+      call walk_bias(self%bias, self%seed, cycle, ensemble)
       call remember_background(self%inflation, ensemble, average, memory)
       call observe_background(domain, ensemble, observations, hx)
       call check_gross_errors(self%gross_error_limit, observations)
       call learn_inflation(self%adaptive_inflation, domain, observations, ensemble)
       call scale_by_errors(observations, hx, anomalies, innovations)
+      call append_bias(self%bias, ensemble)
       call self%assimilate(domain, cycle, observations, anomalies, innovations, ensemble, error)
       if (allocated(error)) return
+      call detach_bias(self%bias, domain, ensemble)
       call relax(self%inflation, memory, ensemble, average)
       call inflate(self%inflation%posterior, ensemble, average)
    end subroutine update

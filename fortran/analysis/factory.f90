@@ -10,6 +10,7 @@ module da_analysis_factory
    use da_analysis_ensemble_filter, only: ensemble_filter_type
    use da_analysis_etkf, only: etkf_config, new_etkf, read_etkf
    use da_analysis_letkf, only: letkf_config, new_letkf, read_letkf
+   use da_analysis_observation_bias, only: observation_bias_config, read_observation_bias
    use da_analysis_stochastic_enkf, only: new_stochastic_enkf
    use da_analysis_type, only: analysis_type
    use da_ensemble_inflation, only: inflation_config, no_inflation, read_inflation
@@ -67,6 +68,8 @@ contains
          if (filter%adaptive_inflation%active) filter%inflation = no_inflation
          call read_inflation(namelists, filter%inflation, error)
          if (allocated(error)) return
+         call read_observation_bias(namelists, filter%bias, error)
+         if (allocated(error)) return
          if (members < 2) then
             call input_error(error, namelists%file//": &ensemble members = 1: analysis = '"// &
                              name//"' needs at least 2")
@@ -93,12 +96,14 @@ contains
       type(localisation_config) :: localisation
       type(inflation_config) :: inflation
       type(adaptive_inflation_config) :: adaptive_inflation
+      type(observation_bias_config) :: bias
       type(error_type), allocatable :: error
 
       call read_letkf(namelists, letkf, error)
       call read_localisation(namelists, localisation, error)
       call read_inflation(namelists, inflation, error)
       call read_adaptive_inflation(namelists, adaptive_inflation, error)
+      call read_observation_bias(namelists, bias, error)
       namelists%alternative = .true.
       call read_etkf(namelists, etkf, error)
       call read_enkf_n(namelists, enkf_n, error)

@@ -3,6 +3,7 @@ module da_analysis_type
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
    use da_base_error, only: error_type
+   use da_analysis_observation_bias, only: observe_bias
    use da_ensemble_type, only: ensemble_type, mean_of_members, spread_of_members
    use da_model_type, only: model_type
    use da_observation_factory, only: new_observation_operator
@@ -66,6 +67,7 @@ contains
       allocate (hx(observations%n, 1, ensemble%members))
       call new_observation_operator(observations, domain, operator)
       call operator%forward(domain, ensemble%x, hx)
+      call observe_bias(ensemble, hx)
       call mean_of_members(observations%n, ensemble%members, hx, observations%background)
       call spread_of_members(observations%n, ensemble%members, hx, observations%background, &
                              observations%background_sd)
@@ -82,6 +84,7 @@ contains
       allocate (hx(observations%n, 1, ensemble%members))
       call new_observation_operator(observations, domain, operator)
       call operator%forward(domain, ensemble%x, hx)
+      call observe_bias(ensemble, hx)
       call mean_of_members(observations%n, ensemble%members, hx, observations%analysis)
    end subroutine observe_analysis
 end module da_analysis_type

@@ -10,7 +10,7 @@ module da_base_random
    public :: stream_truth, stream_ensemble, stream_observations, stream_perturbations
    public :: stream_rotation, stream_climatology, stream_inflation
    public :: stream_model_error, stream_truth_error, stream_first_parameters
-   public :: stream_parameter_walk
+   public :: stream_parameter_walk, stream_first_bias, stream_bias_walk
 
    integer, parameter :: stream_truth = 1
    integer, parameter :: stream_ensemble = 2
@@ -23,6 +23,8 @@ module da_base_random
    integer, parameter :: stream_truth_error = 22
    integer, parameter :: stream_first_parameters = 23
    integer, parameter :: stream_parameter_walk = 24
+   integer, parameter :: stream_first_bias = 25
+   integer, parameter :: stream_bias_walk = 26
 
    !> Which sequence of numbers is meant.
    type :: random_key_type

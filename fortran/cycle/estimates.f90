@@ -3,10 +3,11 @@ module da_cycle_estimates
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
    use da_analysis_adaptive_inflation, only: carried_inflation
-   use da_ensemble_type, only: ensemble_type
+   use da_analysis_observation_bias, only: carried_bias
+   use da_ensemble_type, only: ensemble_type, mean_of_members, spread_of_members
    use da_verification_record, only: record_type
    use da_verification_scores, only: state_scores, scores_kept, inflation_mean, parameter_mean, &
-      parameter_spread, parameter_rmse
+      parameter_spread, parameter_rmse, bias_mean, bias_spread
    implicit none
    private
    public :: scores_of_run, score_estimates
@@ -21,6 +22,7 @@ contains
 
       has_score = .true.
       has_score(inflation_mean) = ensemble%place_of(carried_inflation) > 0
+      has_score([bias_mean, bias_spread]) = ensemble%place_of(carried_bias) > 0
       has_score([parameter_mean, parameter_spread]) = ensemble%parameters > 0
       has_score(parameter_rmse) = ensemble%parameters > 0 .and. true_parameters
    end function scores_of_run
@@ -36,7 +38,7 @@ contains
       real(wp), intent(in) :: truth(:, :, :)
       logical, intent(in) :: true_parameters
       type(record_type), intent(inout) :: record
-      real(wp), dimension(1) :: rmse, spread, bias
+      real(wp), dimension(1) :: rmse, spread, bias, average
       integer :: place
       integer :: p
 
@@ -44,6 +46,13 @@ contains
       if (place > 0) then
          record%series(cycle, inflation_mean:inflation_mean) = &
             domain%mean_of_points(ensemble%carried(place)%x(:, :, 1))
+      end if
+      place = ensemble%place_of(carried_bias)
+      if (place > 0) then
+         call mean_of_members(1, ensemble%members, ensemble%carried(place)%x, average)
+         call spread_of_members(1, ensemble%members, ensemble%carried(place)%x, average, spread)
+         record%series(cycle, bias_mean) = average(1)
+         record%series(cycle, bias_spread) = spread(1)
       end if
       if (ensemble%parameters == 0) return
       p = ensemble%states() + 1

@@ -26,6 +26,7 @@ module da_cycle_observation_source
       real(wp) :: offset = 0
       real(wp), allocatable :: positions(:)
       real(wp) :: error_sd = 1
+      real(wp) :: bias = 0
       real(wp) :: gross_error_limit = 0
    end type observation_source_config
 
@@ -70,6 +71,7 @@ contains
                          'twin: a list of positions, in place of stride and '//'offset')
       call namelists%get('error_sd', config%error_sd, 'twin: standard deviation of the errors', &
                          above=0.0_wp)
+      call namelists%get('bias', config%bias, 'twin: added to all observations')
       call namelists%get('gross_error_limit', config%gross_error_limit, &
                          'reject innovations beyond so many '// &
                          'expected standard deviations; 0: none', minimum=0.0_wp)
@@ -79,6 +81,7 @@ contains
          if (abs(config%offset - defaults%offset) > 0) call refuse('offset')
          if (size(config%positions) > 0) call refuse('positions')
          if (abs(config%error_sd - defaults%error_sd) > 0) call refuse('error_sd')
+         if (abs(config%bias) > 0) call refuse('bias')
       else
          if (len(config%file) > 0) call refuse('file')
          if (truth_source == 'none') then
@@ -225,7 +228,7 @@ contains
       call domain%timer%stop()
    end subroutine observe
 
-   !> y = H(x_t) + error_sd z
+   !> y = H(x_t) + bias + error_sd z
    subroutine make(self, domain, cycle, truth, observations)
       class(observation_source_type), intent(in) :: self
       type(domain_type), intent(inout) :: domain
@@ -245,7 +248,8 @@ contains
       call operator%forward(domain, truth, exact)
       call normals_of(random_key_type(self%seed, stream_observations, cycle), self%numbers, &
                       observations%value)
-      observations%value = exact(:, 1, 1) + observations%error_sd*observations%value
+      observations%value = exact(:, 1, 1) + self%config%bias &
+                           + observations%error_sd*observations%value
    end subroutine make
 
    !> Observations on all ranks in the cycles before one (cycles + 1: those of the run).

@@ -25,6 +25,11 @@ ADAPTIVE: Groups = {"adaptive_inflation": {"scheme": "miyoshi2011", "sd": 0.1}}
 
 FORCED: Groups = {"cycle": {"model": "lorenz96_forced"}}
 
+BIASED: Groups = {
+    "observations": {"bias": 0.5},
+    "observation_bias": {"estimate": True, "random_walk": 0.01, "minimum_sd": 0.02},
+}
+
 
 def case(*parts: Groups) -> Groups:
     merged = COMMON
@@ -86,6 +91,13 @@ CASES: dict[str, Groups] = {
             "output": {"members_every": 100},
         },
     ),
+    "a bias": case(LETKF, BIASED),
+    "a bias of a global filter": case(
+        {"cycle": {"analysis": "etkf"}, "ensemble": {"members": 24}}, BIASED
+    ),
+    "all that can be estimated": case(
+        LETKF, FORCED, ADAPTIVE, BIASED, {"parameters": {"estimate": True}}
+    ),
     "stochastic models": case(
         LETKF, {"model_error": {"sd": 1.0, "truth_sd": 0.8, "correlation_length": 2.5}}
     ),
@@ -104,6 +116,8 @@ CARRIED = [
     "stochastic models",
     "a parameter",
     "a field of parameters",
+    "a bias",
+    "all that can be estimated",
 ]
 """Cases in which more than the ensemble goes on from cycle to cycle, or noise reaches far."""
 
@@ -241,8 +255,9 @@ def test_adaptive_inflation_held_at_one_changes_nothing(run: Run, tmp_path: Path
     [
         {"model_error": {"sd": 0.0, "truth_sd": 0.0}},
         {"adaptive_inflation": {"scheme": "none"}, "inflation": {"posterior": 1.03}},
+        {"observations": {"bias": 0.0}, "observation_bias": {"estimate": False}},
     ],
-    ids=["model error", "adaptive inflation"],
+    ids=["model error", "adaptive inflation", "bias"],
 )
 def test_what_is_neutral_changes_no_bit(neutral: Groups, run: Run, tmp_path: Path) -> None:
     assert same(

@@ -55,6 +55,10 @@ VALUES = {
     "no inflation factor": ("&inflation prior = 0.0 /", "&inflation prior = 0.0 above 0.0"),
     "no radius": ("&localisation radius = 0.0 /", "&localisation radius = 0.0 above 0.0"),
     "no observation error": ("&observations error_sd = 0.0 /", "&observations error_sd above 0.0"),
+    "a bias that is known": (
+        "&observation_bias estimate = .true., first_sd = 0.0 /",
+        "&observation_bias first_sd = 0.0 above 0.0",
+    ),
     "unknown scope": (
         "&cycle model = 'lorenz96_forced' / &parameters scope = 'all' /",
         "&parameters scope 'all' known: global, local",
@@ -148,6 +152,18 @@ TOGETHER = {
     "parameters of a free run": (
         "&cycle model = 'lorenz96_forced', analysis = 'none' /\n&parameters estimate = .true. /",
         "&parameters estimate = .true. analysis = 'none' filter",
+    ),
+    "bias of a file's observations": (
+        "&observations source = 'file', file = 'x.nc', bias = 0.5 /",
+        "&observations bias not used source = 'file'",
+    ),
+    "settings of a bias that is not estimated": (
+        "&observation_bias random_walk = 0.1 /",
+        "&observation_bias random_walk not used estimate = .false.",
+    ),
+    "bias of a free run": (
+        "&cycle analysis = 'none' /\n&observation_bias estimate = .true. /",
+        "line 2: &observation_bias not used",
     ),
     "adaptive inflation of a free run": (
         "&cycle analysis = 'none' /\n&adaptive_inflation scheme = 'miyoshi2011' /",

@@ -10,6 +10,7 @@ program tester
    use test_linear_algebra, only: test_linear_algebra_suite
    use test_namelists, only: test_namelists_suite
    use test_noise, only: test_noise_suite
+   use test_observation_bias, only: test_observation_bias_suite
    use test_observations, only: test_observations_suite
    use test_operators, only: test_operators_suite
    use test_parameters, only: test_parameters_suite
@@ -52,6 +53,8 @@ program tester
       call test_adaptive_inflation_suite(tests)
    case ('parameters')
       call test_parameters_suite(tests)
+   case ('observation_bias')
+      call test_observation_bias_suite(tests)
    case ('carried')
       call test_carried_suite(tests)
    end select

@@ -22,7 +22,14 @@ SCORES = (
 )
 """The score variables of a run file, analysis first."""
 
-ESTIMATES = ("inflation_mean", "parameter_mean", "parameter_spread", "parameter_rmse")
+ESTIMATES = (
+    "inflation_mean",
+    "parameter_mean",
+    "parameter_spread",
+    "parameter_rmse",
+    "bias_mean",
+    "bias_spread",
+)
 """Those of what a run estimates beside the state; only such a run has them."""
 
 AGREEMENT = 1e-9
