@@ -23,6 +23,12 @@ NAMES = (
     "sakov2008_stochastic",
     "bocquet2010_half",
     "bocquet2010_half_enkf_n",
+    "miyoshi2011",
+    "miyoshi2011_model_error",
+    "miyoshi2011_half",
+    "annan2004",
+    "annan2004_field",
+    "fertig2009",
     "sakov2008_climatology",
     "sakov2008_none",
 )

@@ -9,7 +9,8 @@
 !> Δ_o = (Σ ρ d² - p) / Σ ρ s,   v_o = (2 / p) ((Δ Σ ρ s + p) / Σ ρ s)²,
 !>
 !> and a scalar Kalman filter with prior variance v at each cycle remembers:
-!> Δ ← (v_o Δ + v Δ_o) / (v_o + v). An analysis uses the Δ of the cycle before.
+!> Δ ← (v_o Δ + v Δ_o) / (v_o + v). An analysis uses the Δ of the cycle before. Where nothing is
+!> observed nothing would hold back an ensemble that is inflated each cycle: there Δ returns to 1.
 module da_analysis_adaptive_inflation
    use da_base_kinds, only: wp, i8
    use da_base_domain, only: domain_type
@@ -32,10 +33,11 @@ module da_analysis_adaptive_inflation
    !> lose the truth before the factor has grown.
    type :: adaptive_inflation_config
       logical :: active = .false.
-      real(wp) :: radius = 6
+      real(wp) :: radius = 3
       real(wp) :: initial = 1.05_wp
       real(wp) :: sd = 0.04_wp
       real(wp) :: damping = 1
+      real(wp) :: damping_unobserved = 0.9_wp
       real(wp) :: minimum = 0.9_wp
       real(wp) :: maximum = 10
    end type adaptive_inflation_config
@@ -70,6 +72,9 @@ contains
       call namelists%get('damping', config%damping, &
                          'what is kept of factor - 1 each cycle; 1: all', minimum=0.0_wp, &
                          maximum=1.0_wp)
+      call namelists%get('damping_unobserved', config%damping_unobserved, &
+                         'the same where no observation is in reach; between the two where '// &
+                         'their weights sum to less than 1', minimum=0.0_wp, maximum=1.0_wp)
       call namelists%get('minimum', config%minimum, 'smallest factor', above=0.0_wp)
       call namelists%get('maximum', config%maximum, 'largest factor', above=0.0_wp)
       config%active = scheme /= 'none'
@@ -83,6 +88,8 @@ contains
          call refuse_change('initial', config%initial, defaults%initial)
          call refuse_change('sd', config%sd, defaults%sd)
          call refuse_change('damping', config%damping, defaults%damping)
+         call refuse_change('damping_unobserved', config%damping_unobserved, &
+                            defaults%damping_unobserved)
          call refuse_change('minimum', config%minimum, defaults%minimum)
          call refuse_change('maximum', config%maximum, defaults%maximum)
       end if
@@ -217,6 +224,7 @@ contains
       real(wp), intent(inout) :: factor(n)
       real(wp) :: observed
       real(wp) :: gain
+      real(wp) :: kept
       integer :: i
 
       do i = 1, n
@@ -226,7 +234,8 @@ contains
                                  + 2/p(i)*(factor(i)*(inflated(i) + p(i))/inflated(i))**2)
             factor(i) = factor(i) + gain*(observed - factor(i))
          end if
-         factor(i) = min(max(1 + config%damping*(factor(i) - 1), config%minimum), config%maximum)
+         kept = config%damping + max(1 - p(i), 0.0_wp)*(config%damping_unobserved - config%damping)
+         factor(i) = min(max(1 + kept*(factor(i) - 1), config%minimum), config%maximum)
       end do
    end subroutine update_factors
 end module da_analysis_adaptive_inflation

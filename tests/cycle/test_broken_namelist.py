@@ -170,7 +170,7 @@ TOGETHER = {
         "line 2: &adaptive_inflation not used",
     ),
     "settings of no adaptive inflation": (
-        "&adaptive_inflation radius = 3.0 /",
+        "&adaptive_inflation radius = 4.0 /",
         "&adaptive_inflation radius not used scheme = 'none'",
     ),
     "adaptive inflation between no limits": (

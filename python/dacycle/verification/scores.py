@@ -85,11 +85,12 @@ def disagreements(run: xr.Dataset) -> list[str]:
 def with_error(mean: float, standard_error: float) -> str:
     """`0.1993 ± 0.0012`: the mean to the second digit of its standard error, `-` if there is none.
 
-    Without an error to go by, or with an error of zero, four significant digits are shown.
+    Without an error to go by, or with one that is zero or rounding alone, four significant digits
+    are shown.
     """
     if not np.isfinite(mean):
         return "-"
-    if not np.isfinite(standard_error) or standard_error <= 0:
+    if not standard_error > AGREEMENT * abs(mean):
         return f"{mean:.4g}"
     decimals = max(0, 1 - int(np.floor(np.log10(standard_error))))
     return f"{mean:.{decimals}f} ± {standard_error:.{decimals}f}"
