@@ -4,6 +4,10 @@ module da_analysis_ensemble_filter
    use da_base_domain, only: domain_type
    use da_base_error, only: error_type
    use da_base_random, only: random_key_type, stream_inflation
+   use da_analysis_adaptive_inflation, only: adaptive_inflation_config, carry_inflation, &
+      inflate_adaptively, learn_inflation
+   use da_analysis_observation_bias, only: observation_bias_config, carry_bias, walk_bias, &
+      append_bias, detach_bias
    use da_analysis_type, only: analysis_type, observe_background
    use da_ensemble_inflation, only: inflation_config, inflate, add_noise, background_memory_type, &
       remember_background, relax
@@ -19,9 +23,12 @@ module da_analysis_ensemble_filter
 
    type, abstract, extends(analysis_type) :: ensemble_filter_type
       type(inflation_config) :: inflation
+      type(adaptive_inflation_config) :: adaptive_inflation
+      type(observation_bias_config) :: bias
       real(wp) :: gross_error_limit = 0
       type(treatment_config) :: treatment
    contains
+      procedure :: carry_along
       procedure :: update
       procedure :: weighs_observations
       procedure(assimilate), deferred :: assimilate
@@ -48,6 +55,15 @@ module da_analysis_ensemble_filter
 
 contains
 
+   subroutine carry_along(self, domain, ensemble)
+      class(ensemble_filter_type), intent(in) :: self
+      type(domain_type), intent(in) :: domain
+      type(ensemble_type), intent(inout) :: ensemble
+
+      call carry_inflation(self%adaptive_inflation, domain, ensemble)
+      call carry_bias(self%bias, self%seed, ensemble)
+   end subroutine carry_along
+
    subroutine update(self, domain, cycle, observations, ensemble, error)
       class(ensemble_filter_type), intent(in) :: self
       type(domain_type), intent(inout) :: domain
@@ -63,10 +79,13 @@ contains
       call add_noise(domain, random_key_type(self%seed, stream_inflation, cycle), &
                      self%inflation%additive, ensemble)
       call inflate(self%inflation%prior, ensemble, average)
+      call inflate_adaptively(self%adaptive_inflation, ensemble, average)
+      call walk_bias(self%bias, self%seed, cycle, ensemble)
       call remember_background(self%inflation, ensemble, average, memory)
       call observe_background(domain, ensemble, observations, hx)
       call check_gross_errors(self%gross_error_limit, observations)
       call screen_observations(domain, self%treatment, observations)
+      call learn_inflation(self%adaptive_inflation, domain, observations, ensemble)
       if (self%treatment%replaces()) then
          call replace_observations(domain, self%treatment, observations, hx, replaced)
          call analyse(replaced)
@@ -74,6 +93,7 @@ contains
          call analyse(observations)
       end if
       if (allocated(error)) return
+      call detach_bias(self%bias, domain, ensemble)
       call relax(self%inflation, memory, ensemble, average)
       call inflate(self%inflation%posterior, ensemble, average)
 
@@ -88,6 +108,7 @@ contains
          call scale_by_errors(seen, hx, anomalies, innovations)
          call whiten(domain, seen, anomalies, innovations, error)
          if (allocated(error)) return
+         call append_bias(self%bias, ensemble)
          call self%assimilate(domain, cycle, seen, anomalies, innovations, ensemble, error)
       end subroutine analyse
    end subroutine update

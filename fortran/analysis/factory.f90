@@ -3,12 +3,14 @@ module da_analysis_factory
    use da_base_kinds, only: wp
    use da_base_error, only: error_type, input_error
    use da_base_namelists, only: namelists_type
+   use da_analysis_adaptive_inflation, only: adaptive_inflation_config, read_adaptive_inflation
    use da_analysis_baseline, only: new_climatology, new_free_run
    use da_analysis_denkf, only: new_denkf
    use da_analysis_enkf_n, only: enkf_n_config, new_enkf_n, read_enkf_n
    use da_analysis_ensemble_filter, only: ensemble_filter_type
    use da_analysis_etkf, only: etkf_config, new_etkf, read_etkf
    use da_analysis_letkf, only: letkf_config, new_letkf, read_letkf
+   use da_analysis_observation_bias, only: observation_bias_config, read_observation_bias
    use da_analysis_stochastic_enkf, only: new_stochastic_enkf
    use da_analysis_type, only: analysis_type
    use da_ensemble_inflation, only: inflation_config, no_inflation, read_inflation
@@ -64,9 +66,14 @@ contains
       end select
       if (allocated(error)) return
       if (allocated(filter)) then
+         call read_adaptive_inflation(namelists, filter%adaptive_inflation, error)
+         if (allocated(error)) return
+         if (filter%adaptive_inflation%active) filter%inflation = no_inflation
          call read_inflation(namelists, filter%inflation, error)
          if (allocated(error)) return
          call read_treatment(namelists, error_correlation_length > 0, filter%treatment, error)
+         if (allocated(error)) return
+         call read_observation_bias(namelists, filter%bias, error)
          if (allocated(error)) return
          if (members < 2) then
             call input_error(error, namelists%file//": &ensemble members = 1: analysis = '"// &
@@ -74,6 +81,7 @@ contains
             return
          end if
          filter%gross_error_limit = gross_error_limit
+         filter%augments = .true.
          call move_alloc(filter, analysis)
       else if (gross_error_limit > 0) then
          call input_error(error, namelists%file// &
@@ -93,12 +101,16 @@ contains
       type(localisation_config) :: localisation
       type(inflation_config) :: inflation
       type(treatment_config) :: treatment
+      type(adaptive_inflation_config) :: adaptive_inflation
+      type(observation_bias_config) :: bias
       type(error_type), allocatable :: error
 
       call read_letkf(namelists, letkf, error)
       call read_localisation(namelists, localisation, error)
       call read_inflation(namelists, inflation, error)
       call read_treatment(namelists, .false., treatment, error)
+      call read_adaptive_inflation(namelists, adaptive_inflation, error)
+      call read_observation_bias(namelists, bias, error)
       namelists%alternative = .true.
       call read_etkf(namelists, etkf, error)
       call read_enkf_n(namelists, enkf_n, error)

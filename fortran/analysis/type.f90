@@ -3,6 +3,7 @@ module da_analysis_type
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
    use da_base_error, only: error_type
+   use da_analysis_observation_bias, only: observe_bias
    use da_ensemble_type, only: ensemble_type, mean_of_members, spread_of_members
    use da_model_type, only: model_type
    use da_observation_factory, only: new_observation_operator
@@ -15,9 +16,12 @@ module da_analysis_type
    type, abstract :: analysis_type
       character(len=:), allocatable :: name
       integer :: seed = 0
+      !> Whether it corrects whatever is appended to the state.
+      logical :: augments = .false.
    contains
       procedure :: prepare
       procedure :: weighs_observations
+      procedure :: carry_along
       procedure(update), deferred :: update
    end type analysis_type
 
@@ -52,6 +56,14 @@ contains
       yes = .false.
    end function weighs_observations
 
+   !> Add to the ensemble what a scheme carries from cycle to cycle, at its first value; most carry
+   !> nothing.
+   subroutine carry_along(self, domain, ensemble)
+      class(analysis_type), intent(in) :: self
+      type(domain_type), intent(in) :: domain
+      type(ensemble_type), intent(inout) :: ensemble
+   end subroutine carry_along
+
    !> The ensemble in observation space, hx(n, 1, members), and its mean and spread at each
    !> observation.
    subroutine observe_background(domain, ensemble, observations, hx)
@@ -64,6 +76,7 @@ contains
       allocate (hx(observations%n, 1, ensemble%members))
       call new_observation_operator(observations, domain, operator)
       call operator%forward(domain, ensemble%x, hx)
+      call observe_bias(ensemble, hx)
       call mean_of_members(observations%n, ensemble%members, hx, observations%background)
       call spread_of_members(observations%n, ensemble%members, hx, observations%background, &
                              observations%background_sd)
@@ -80,6 +93,7 @@ contains
       allocate (hx(observations%n, 1, ensemble%members))
       call new_observation_operator(observations, domain, operator)
       call operator%forward(domain, ensemble%x, hx)
+      call observe_bias(ensemble, hx)
       call mean_of_members(observations%n, ensemble%members, hx, observations%analysis)
    end subroutine observe_analysis
 end module da_analysis_type

@@ -12,6 +12,8 @@ module da_base_random
    public :: stream_truth, stream_ensemble, stream_observations, stream_perturbations
    public :: stream_rotation, stream_climatology, stream_inflation, stream_network
    public :: stream_gross_errors, stream_correlated_errors
+   public :: stream_model_error, stream_truth_error, stream_first_parameters
+   public :: stream_parameter_walk, stream_first_bias, stream_bias_walk
 
    integer, parameter :: stream_truth = 1
    integer, parameter :: stream_ensemble = 2
@@ -20,9 +22,15 @@ module da_base_random
    integer, parameter :: stream_rotation = 5
    integer, parameter :: stream_climatology = 6
    integer, parameter :: stream_inflation = 7
-   integer, parameter :: stream_network = 20
-   integer, parameter :: stream_gross_errors = 21
-   integer, parameter :: stream_correlated_errors = 22
+   integer, parameter :: stream_network = 8
+   integer, parameter :: stream_gross_errors = 9
+   integer, parameter :: stream_correlated_errors = 10
+   integer, parameter :: stream_model_error = 11
+   integer, parameter :: stream_truth_error = 12
+   integer, parameter :: stream_first_parameters = 13
+   integer, parameter :: stream_parameter_walk = 14
+   integer, parameter :: stream_first_bias = 15
+   integer, parameter :: stream_bias_walk = 16
 
    !> Which sequence of numbers is meant.
    type :: random_key_type

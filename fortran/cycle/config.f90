@@ -10,6 +10,8 @@ module da_cycle_config
    use da_cycle_observation_source, only: observation_source_config, read_observation_source
    use da_cycle_truth, only: truth_config, read_truth
    use da_ensemble_initialise, only: ensemble_config, read_ensemble
+   use da_ensemble_model_error, only: model_error_config, read_model_error
+   use da_ensemble_parameters, only: parameters_config, read_parameters
    use da_io_run_layout, only: run_file_config
    use da_model_factory, only: known_models, read_model, read_truth_model, document_models
    use da_model_type, only: model_type
@@ -32,6 +34,8 @@ module da_cycle_config
       type(truth_config) :: truth
       type(observation_source_config) :: observations
       type(ensemble_config) :: ensemble
+      type(model_error_config) :: model_error
+      type(parameters_config) :: parameters
       type(run_file_config) :: output
       integer :: checkpoint_every = 1000
       character(len=:), allocatable :: checkpoint
@@ -68,6 +72,10 @@ contains
       call read_observation_source(namelists, config%truth%source, config%observations, error)
       if (allocated(error)) return
       call read_ensemble(namelists, config%ensemble, error)
+      if (allocated(error)) return
+      call read_model_error(namelists, config%truth%source, config%model_error, error)
+      if (allocated(error)) return
+      if (config%model%parameters > 0) call read_parameters(namelists, config%parameters, error)
       if (allocated(error)) return
       call read_analysis(config%analysis_name, namelists, config%seed, config%ensemble%members, &
                          config%observations%gross_error_limit, &
@@ -108,6 +116,10 @@ contains
       call document_models(namelists)
       call read_observation_source(namelists, 'twin', config%observations, error)
       call read_ensemble(namelists, config%ensemble, error)
+      call read_model_error(namelists, 'twin', config%model_error, error)
+      namelists%alternative = .true.
+      call read_parameters(namelists, config%parameters, error)
+      namelists%alternative = .false.
       call document_analyses(namelists)
       call read_output(namelists, config, error)
       call read_checkpointing(namelists, config, error)
@@ -211,6 +223,11 @@ contains
                              ': must be the forecast model''s n = '//to_text(config%model%points))
             return
          end if
+      end if
+      if (config%parameters%estimate .and. .not. config%analysis%augments) then
+         call input_error(error, file//': &parameters estimate = .true.: analysis = '''// &
+                          config%analysis_name//''' corrects no parameters; take a filter')
+         return
       end if
       if (config%ensemble%initial == 'truth' .and. config%truth%source == 'none') then
          call input_error(error, file//": &ensemble initial = 'truth': there is no truth "// &

@@ -1,5 +1,6 @@
 !> The cycle: forecast, observations, analysis, verification, output, again and again.
 module da_cycle_driver
+   use, intrinsic :: ieee_arithmetic, only: ieee_value, ieee_quiet_nan
    use, intrinsic :: iso_fortran_env, only: output_unit
    use da_base_kinds, only: wp, i8
    use da_base_error, only: error_type, run_error
@@ -9,6 +10,7 @@ module da_cycle_driver
    use da_base_timer, only: phase_analysis, phase_observations, phase_verification
    use da_analysis_type, only: observe_analysis
    use da_cycle_config, only: config_type
+   use da_cycle_estimates, only: scores_of_run, score_estimates
    use da_cycle_progress, only: progress_type, new_progress
    use da_cycle_report, only: report_start, report_end
    use da_cycle_start, only: run_type, begin
@@ -54,6 +56,9 @@ contains
          record = new_record(config%cycles, config%burn_in)
          ensemble%members = config%ensemble%members
          allocate (ensemble%x(domain%n, config%model%components_in, ensemble%members))
+         ensemble%parameters = config%model%parameters
+         allocate (ensemble%carried(0))
+         call config%analysis%carry_along(domain, ensemble)
          call begin(run, start, version, command, ensemble, record, output, done, error)
          if (allocated(error)) return
          if (done == config%cycles) then
@@ -91,8 +96,8 @@ contains
          if (allocated(error)) return
          if (domain%communicator%is_root()) call remove_file(config%checkpoint)
          call system_clock(ended, rate)
-         call report_end(domain, config, record, config%cycles - done, &
-                         real(ended - began, wp)/rate)
+         call report_end(domain, config, record, scores_of_run(ensemble, run%true_parameters), &
+                         config%cycles - done, real(ended - began, wp)/rate)
       end associate
 
    contains
@@ -134,9 +139,12 @@ contains
 
       associate (config => run%config, domain => run%domain)
          call config%model%forecast(domain, config%steps, ensemble%x)
+         call run%model_error%disturb_members(domain, cycle, ensemble%x)
+         call run%parameters%walk(domain, cycle, ensemble%x)
          call run%truth%advance(domain, cycle, error)
          call domain%communicator%agree(error)
          if (allocated(error)) return
+         call run%model_error%disturb_truth(domain, cycle, run%truth%x)
          call run%source%observe(domain, cycle, run%truth%x, observations, error)
          if (allocated(error)) return
 
@@ -147,6 +155,7 @@ contains
 
          call domain%timer%start(phase_analysis)
          call config%analysis%update(domain, cycle, observations, ensemble, error)
+         call run%parameters%settle(domain, ensemble%x)
          call domain%timer%stop()
          call domain%communicator%agree(error)
          if (allocated(error)) then
@@ -158,6 +167,8 @@ contains
          call ensemble%mean(means(:, :, 2))
          call ensemble%spread(means(:, :, 2), sds(:, :, 2))
          call score(run, cycle, means(:, 1, :), sds(:, 1, :), observations, record, error)
+         call score_estimates(domain, cycle, ensemble, means(:, :, 2), sds(:, :, 2), &
+                              run%truth%x, run%true_parameters, record)
          call domain%timer%stop()
          if (allocated(error)) return
          if (config%output%feedback) then
@@ -207,6 +218,8 @@ contains
       type(observations_type), intent(in) :: observations
       type(run_file_type), intent(inout) :: output
       type(error_type), allocatable, intent(out) :: error
+      integer :: field
+      integer :: f
 
       associate (domain => run%domain)
          call output%add_fields(domain, cycle, field_background_mean, means(:, :, 1), error)
@@ -215,15 +228,33 @@ contains
             call output%add_fields(domain, cycle, field_analysis_mean, means(:, :, 2), error)
             call output%add_fields(domain, cycle, field_analysis_sd, sds(:, :, 2), error)
             if (run%truth%exists) then
-               call output%add_fields(domain, cycle, field_truth, &
-                                      run%truth%x(:, :size(means, 2), 1), error)
+               call output%add_fields(domain, cycle, field_truth, truth_as_model(), error)
             end if
          end if
+         field = 0
+         do f = 1, size(ensemble%carried)
+            if (len_trim(ensemble%carried(f)%meaning) == 0 .or. allocated(error)) cycle
+            field = field + 1
+            call output%add_carried(domain, cycle, field, ensemble%carried(f)%x(:, :1, 1), error)
+         end do
          if (.not. allocated(error)) call output%add_members(domain, cycle, ensemble%x, error)
          if (.not. allocated(error)) then
             call output%add_feedback(domain, run%source%rows_before(cycle), observations, error)
          end if
       end associate
+
+   contains
+
+      !> The truth in the model's components; parameters that it does not have are not known.
+      function truth_as_model() result(x)
+         real(wp) :: x(size(means, 1), size(means, 2))
+         integer :: known
+
+         known = ensemble%states()
+         if (run%true_parameters) known = size(means, 2)
+         x(:, :known) = run%truth%x(:, :known, 1)
+         x(:, known + 1:) = ieee_value(1.0_wp, ieee_quiet_nan)
+      end function truth_as_model
    end subroutine write_cycle
 
    !> Bring the output up to date, then write a checkpoint.
@@ -240,6 +271,6 @@ contains
       if (allocated(error)) return
       kept = merge(1, 0, run%truth%must_be_kept())
       call write_checkpoint(run%config%checkpoint, run%domain, cycle, run%config%binding, &
-                            ensemble%x, run%truth%x(:, :, :kept), error)
+                            ensemble%x, run%truth%x(:, :, :kept), ensemble%carried, error)
    end subroutine keep
 end module da_cycle_driver

@@ -30,6 +30,7 @@ module da_cycle_observation_source
       integer, allocatable :: kinds(:)
       type(kind_parameters_type) :: kind_parameters
       type(error_config) :: errors
+      real(wp) :: bias = 0
       real(wp) :: gross_error_limit = 0
    end type observation_source_config
 
@@ -68,6 +69,7 @@ contains
       config%kinds = codes_of(kinds)
       call read_kind_parameters(namelists, config%kind_parameters)
       call read_errors(namelists, config%errors)
+      call namelists%get('bias', config%bias, 'twin: added to all observations')
       call namelists%get('gross_error_limit', config%gross_error_limit, &
                          'reject innovations beyond so many '// &
                          'expected standard deviations; 0: none', minimum=0.0_wp)
@@ -78,6 +80,7 @@ contains
          end if
          if (any(config%kinds /= kind_value)) call refuse('kinds')
          if (len(config%errors%unused()) > 0) call refuse(config%errors%unused())
+         if (abs(config%bias) > 0) call refuse('bias')
       else
          if (len(config%file) > 0) call refuse('file')
          if (truth_source == 'none') then
@@ -197,7 +200,7 @@ contains
       call domain%timer%stop()
    end subroutine observe
 
-   !> y = H(x_t) + error_sd e
+   !> y = H(x_t) + bias + error_sd e
    subroutine make(self, domain, cycle, truth, observations)
       class(observation_source_type), intent(in) :: self
       type(domain_type), intent(inout) :: domain
@@ -230,7 +233,8 @@ contains
       call operator%forward(domain, truth, exact)
       call draw_errors(self%config%errors, domain, self%seed, cycle, positions, numbers, &
                        observations%value)
-      observations%value = exact(:, 1, 1) + observations%error_sd*observations%value
+      observations%value = exact(:, 1, 1) + self%config%bias &
+                           + observations%error_sd*observations%value
    end subroutine make
 
    !> Observations on all ranks in the cycles before one (cycles + 1: those of the run).

@@ -34,10 +34,11 @@ contains
    end subroutine report_start
 
    !> Scores with their errors, time by phase and memory. Collective.
-   subroutine report_end(domain, config, record, cycles, seconds)
+   subroutine report_end(domain, config, record, has_score, cycles, seconds)
       type(domain_type), intent(in) :: domain
       type(config_type), intent(in) :: config
       type(record_type), intent(in) :: record
+      logical, intent(in) :: has_score(scores_kept)
       integer, intent(in) :: cycles
       real(wp), intent(in) :: seconds
       real(wp), dimension(size(phase_names) + 1) :: largest
@@ -51,6 +52,7 @@ contains
       write (output_unit, '(/,a)') pad('score', 31)//'mean   std error       maximum   (cycles '// &
          to_text(min(config%burn_in, config%cycles) + 1)//'-'//to_text(config%cycles)//')'
       do s = 1, scores_kept
+         if (.not. has_score(s)) cycle
          stats = record%statistics(s, config%cycles)
          if (ieee_is_nan(stats%mean)) cycle
          write (output_unit, '(a,f14.4,f12.4,f14.4)') pad(trim(score_names(s)), 21), stats%mean, &

@@ -9,9 +9,12 @@ module da_cycle_start
       writable_directory, directory_of
    use da_base_text, only: to_text
    use da_cycle_config, only: config_type
+   use da_cycle_estimates, only: scores_of_run
    use da_cycle_observation_source, only: observation_source_type, new_observation_source
    use da_cycle_truth, only: truth_type, new_truth
    use da_ensemble_initialise, only: draw_from_attractor, perturb
+   use da_ensemble_model_error, only: model_error_type, new_model_error
+   use da_ensemble_parameters, only: parameters_type, new_parameters
    use da_ensemble_type, only: ensemble_type
    use da_io_checkpoint, only: read_checkpoint
    use da_io_run_file, only: run_file_type, partial_name
@@ -35,6 +38,10 @@ module da_cycle_start
       type(domain_type) :: domain
       type(truth_type) :: truth
       type(observation_source_type) :: source
+      type(model_error_type) :: model_error
+      type(parameters_type) :: parameters
+      !> The truth's last components are the parameters that the model's are.
+      logical :: true_parameters = .false.
    end type run_type
 
 contains
@@ -45,6 +52,7 @@ contains
       type(config_type), intent(in) :: config
       type(run_type), intent(out) :: run
       type(error_type), allocatable, intent(out) :: error
+      integer :: states
 
       run%config = config
       call new_domain(config%model%points, communicator, run%domain, error)
@@ -52,6 +60,10 @@ contains
       call check_size(config, run%domain, error)
       call communicator%agree(error)
       if (allocated(error)) return
+      run%model_error = new_model_error(config%model_error, config%model%points, config%interval, &
+                                        config%seed)
+      run%parameters = new_parameters(config%parameters, config%model%parameters, &
+                                      config%model%points, config%seed)
       call new_truth(config%truth, config%truth_model, config%truth_steps, run%domain, &
                      config%seed, config%cycles, config%interval, run%truth, error)
       call communicator%agree(error)
@@ -59,9 +71,13 @@ contains
          error%message = config%namelist//': &truth file: '//error%message
          return
       end if
-      if (run%truth%exists .and. size(run%truth%x, 2) < config%model%components_in) then
+      if (allocated(config%truth_model)) then
+         run%true_parameters = config%truth_model%name == config%model%name
+      end if
+      states = config%model%components_in - config%model%parameters
+      if (run%truth%exists .and. size(run%truth%x, 2) < states) then
          call input_error(error, config%namelist//": &cycle model = '"//config%model_name// &
-                          "' has "//to_text(config%model%components_in)//' values a point, the '// &
+                          "' has "//to_text(states)//' values a point, the '// &
                           'truth only '//to_text(size(run%truth%x, 2)))
          return
       end if
@@ -157,6 +173,10 @@ contains
          description%members = ensemble%members
          description%has_truth = run%truth%exists
          description%observations = run%source%rows_before(config%cycles + 1)
+         description%has_score = scores_of_run(ensemble, run%true_parameters)
+         description%carried = pack(ensemble%carried%name, len_trim(ensemble%carried%meaning) > 0)
+         description%carried_meanings = pack(ensemble%carried%meaning, &
+                                             len_trim(ensemble%carried%meaning) > 0)
          description%version = version
          description%command = command
          description%namelist = config%effective
@@ -210,14 +230,19 @@ contains
    subroutine first_ensemble(run, ensemble)
       type(run_type), intent(inout) :: run
       type(ensemble_type), intent(inout) :: ensemble
+      integer :: states
 
+      states = ensemble%states()
       associate (config => run%config%ensemble, key => random_key_type(run%config%seed, &
                                                                        stream_ensemble))
          if (config%initial == 'truth') then
-            call perturb(run%domain, key, run%truth%x(:, :size(ensemble%x, 2), 1), &
-                         config%initial_sd, ensemble%x)
+            call perturb(run%domain, key, run%truth%x(:, :states, 1), config%initial_sd, &
+                         ensemble%x(:, :states, :))
+            call run%config%model%set_parameters(run%domain, ensemble%x)
+            call run%parameters%begin(run%domain, ensemble%x)
          else
-            call draw_from_attractor(run%config%model, run%domain, key, config%spin_up, ensemble%x)
+            call draw_from_attractor(run%config%model, run%domain, key, config%spin_up, &
+                                     ensemble%x, run%parameters)
          end if
       end associate
    end subroutine first_ensemble
@@ -233,10 +258,10 @@ contains
       associate (config => run%config, domain => run%domain)
          if (run%truth%must_be_kept()) then
             call read_checkpoint(config%checkpoint, domain, done, binding, ensemble%x, &
-                                 run%truth%x, error)
+                                 run%truth%x, ensemble%carried, error)
          else
             call read_checkpoint(config%checkpoint, domain, done, binding, ensemble%x, &
-                                 run%truth%x(:, :, :0), error)
+                                 run%truth%x(:, :, :0), ensemble%carried, error)
          end if
          if (allocated(binding)) then
             if (binding /= config%binding) then

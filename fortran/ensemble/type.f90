@@ -1,6 +1,7 @@
 !> An ensemble of states on this rank's slab.
 module da_ensemble_type
    use da_base_kinds, only: wp
+   use da_ensemble_carried, only: carried_type
    implicit none
    private
    public :: ensemble_type, mean_of_members, spread_of_members
@@ -9,9 +10,16 @@ module da_ensemble_type
    type :: ensemble_type
       integer :: members = 0
       real(wp), allocatable :: x(:, :, :)
+      !> How many of the last components are parameters, not state.
+      integer :: parameters = 0
+      !> What else goes on from cycle to cycle.
+      type(carried_type), allocatable :: carried(:)
    contains
       procedure :: mean
       procedure :: spread => standard_deviation
+      procedure :: states
+      procedure :: carry
+      procedure :: place_of
    end type ensemble_type
 
 contains
@@ -32,6 +40,48 @@ contains
 
       call spread_of_members(size(average), self%members, self%x, average, sd)
    end subroutine standard_deviation
+
+   !> The components of a point that are state.
+   pure function states(self) result(components)
+      class(ensemble_type), intent(in) :: self
+      integer :: components
+
+      components = size(self%x, 2) - self%parameters
+   end function states
+
+   !> One more field to carry, of a name that none has yet; x is its first value.
+   subroutine carry(self, name, meaning, everywhere, x)
+      class(ensemble_type), intent(inout) :: self
+      character(len=*), intent(in) :: name
+      character(len=*), intent(in) :: meaning
+      logical, intent(in) :: everywhere
+      real(wp), intent(in) :: x(:, :, :)
+      type(carried_type), allocatable :: more(:)
+      integer :: before
+
+      before = 0
+      if (allocated(self%carried)) before = size(self%carried)
+      allocate (more(before + 1))
+      if (before > 0) more(:before) = self%carried
+      more(before + 1)%name = name
+      more(before + 1)%meaning = meaning
+      more(before + 1)%everywhere = everywhere
+      more(before + 1)%x = x
+      call move_alloc(more, self%carried)
+   end subroutine carry
+
+   !> Where the field of that name stands in `carried`; 0: there is none.
+   pure function place_of(self, name) result(place)
+      class(ensemble_type), intent(in) :: self
+      character(len=*), intent(in) :: name
+      integer :: place
+
+      place = 0
+      if (.not. allocated(self%carried)) return
+      do place = size(self%carried), 1, -1
+         if (self%carried(place)%name == name) return
+      end do
+   end function place_of
 
    pure subroutine mean_of_members(n, members, x, average)
       integer, intent(in) :: n

@@ -33,12 +33,15 @@ module da_io_run_file
       integer, private :: score_variables(scores_kept) = -1
       integer, private :: members_variable = -1
       integer, private :: scores_written = 0
+      logical, private :: has_score(scores_kept) = .true.
       type(field_buffer_type), private :: field_buffer
+      type(field_buffer_type), private :: carried_buffer
       type(feedback_buffer_type), private :: feedback_buffer
    contains
       procedure :: create
       procedure :: reopen
       procedure :: add_fields
+      procedure :: add_carried
       procedure :: add_members
       procedure :: add_feedback
       procedure :: flush => flush_run_file
@@ -100,6 +103,7 @@ contains
       if (.not. allocated(error)) call prepare(self, domain, run, error)
       if (.not. allocated(error)) then
          do score = 1, scores_kept
+            if (.not. self%has_score(score)) cycle
             call expect_written(nf90mpi_get_var_all(self%id, self%score_variables(score), &
                                                     record%series(:done, score), &
                                                     start=[1_MPI_OFFSET_KIND], &
@@ -120,7 +124,9 @@ contains
       integer :: score
 
       self%cycles = run%cycles
+      self%has_score = run%has_score
       do score = 1, scores_kept
+         if (.not. self%has_score(score)) cycle
          call expect_written(nf90mpi_inq_varid(self%id, trim(score_names(score)), &
                                                self%score_variables(score)), self%config%path, &
                              'has no variable '//trim(score_names(score)), error)
@@ -129,6 +135,8 @@ contains
          self%fields = fields_of(run)
          call new_field_buffer(self%id, self%config%path, field_names(:self%fields), domain, &
                                run%components, self%field_buffer, error)
+         call new_field_buffer(self%id, self%config%path, run%carried, domain, 1, &
+                               self%carried_buffer, error)
       end if
       if (self%config%members_every > 0) then
          call expect_written(nf90mpi_inq_varid(self%id, 'analysis_members', &
@@ -156,6 +164,22 @@ contains
       call self%field_buffer%add(cycle/self%config%fields_every, field, x, error)
       call domain%timer%stop()
    end subroutine add_fields
+
+   !> A field that is carried beside the states, the one of that number in the run's description.
+   subroutine add_carried(self, domain, cycle, field, x, error)
+      class(run_file_type), intent(inout) :: self
+      type(domain_type), intent(inout) :: domain
+      integer, intent(in) :: cycle
+      integer, intent(in) :: field
+      real(wp), intent(in) :: x(:, :)
+      type(error_type), allocatable, intent(out) :: error
+
+      if (self%config%fields_every <= 0) return
+      if (mod(cycle, self%config%fields_every) /= 0) return
+      call domain%timer%start(phase_output)
+      call self%carried_buffer%add(cycle/self%config%fields_every, field, x, error)
+      call domain%timer%stop()
+   end subroutine add_carried
 
    !> All members of a cycle, where they are asked for; written at once.
    subroutine add_members(self, domain, cycle, x, error)
@@ -214,11 +238,15 @@ contains
       integer :: score
 
       call domain%timer%start(phase_output)
-      if (self%config%fields_every > 0) call self%field_buffer%flush(error)
+      if (self%config%fields_every > 0) then
+         call self%field_buffer%flush(error)
+         if (.not. allocated(error)) call self%carried_buffer%flush(error)
+      end if
       if (self%config%feedback .and. .not. allocated(error)) call self%feedback_buffer%flush(error)
       last = merge(done, self%scores_written, domain%communicator%is_root())
       count = last - self%scores_written
       do score = 1, scores_kept
+         if (.not. self%has_score(score)) cycle
          series = record%series(self%scores_written + 1:last, score)
          call expect_written(nf90mpi_put_var_all(self%id, self%score_variables(score), series, &
                                                  start=[self%scores_written + 1_MPI_OFFSET_KIND], &
@@ -243,6 +271,7 @@ contains
       if (allocated(error)) return
       call domain%timer%start(phase_output)
       do score = 1, scores_kept
+         if (.not. self%has_score(score)) cycle
          call write_statistics(self%id, self%score_variables(score), record%statistics(score, &
                self%cycles), self%config%path, error)
       end do

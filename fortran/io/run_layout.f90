@@ -7,6 +7,7 @@ module da_io_run_layout
    use da_base_kinds, only: wp, i8
    use da_base_domain, only: domain_type
    use da_base_error, only: error_type
+   use da_ensemble_carried, only: name_length, meaning_length
    use da_io_netcdf_status, only: expect_written
    use da_observation_kinds, only: kinds_listed
    use da_observation_type, only: qc_codes, qc_meanings
@@ -50,6 +51,10 @@ module da_io_run_layout
       integer :: members = 1
       logical :: has_truth = .false.
       integer(i8) :: observations = 0
+      !> Fields of one component that are carried beside the states, and what they mean.
+      character(len=name_length), allocatable :: carried(:)
+      character(len=meaning_length), allocatable :: carried_meanings(:)
+      logical :: has_score(scores_kept) = .true.
       character(len=:), allocatable :: version
       character(len=:), allocatable :: command
       character(len=:), allocatable :: namelist
@@ -86,6 +91,7 @@ contains
       call coordinate('time', [time], 'model time of the analysis', '1', 'T')
       call coordinate('x', [x], 'grid point, counted from 0 round the periodic circle', '1', 'X')
       do score = 1, scores_kept
+         if (.not. run%has_score(score)) cycle
          call variable(trim(score_names(score)), [time], trim(score_meanings(score)))
          call put_statistics(score_names(score), statistics_type(), run%burn_in)
       end do
@@ -97,6 +103,9 @@ contains
          do f = 1, fields_of(run)
             call variable(trim(field_names(f)), with_component([x, field_time]), &
                           trim(field_meanings(f)))
+         end do
+         do f = 1, size(run%carried)
+            call variable(trim(run%carried(f)), [x, field_time], trim(run%carried_meanings(f)))
          end do
       end if
       if (config%members_every > 0) then

@@ -10,7 +10,8 @@ module da_verification_scores
    public :: state_scores, observation_scores, score_names, score_meanings, scores_kept
    public :: background_rmse, analysis_rmse, background_spread, analysis_spread
    public :: background_bias, analysis_bias, innovation_chi2, observations_used, &
-      observations_rejected
+      observations_rejected, inflation_mean, parameter_mean, parameter_spread, parameter_rmse, &
+      bias_mean, bias_spread
 
    integer, parameter :: background_rmse = 1
    integer, parameter :: analysis_rmse = 2
@@ -21,12 +22,20 @@ module da_verification_scores
    integer, parameter :: innovation_chi2 = 7
    integer, parameter :: observations_used = 8
    integer, parameter :: observations_rejected = 9
-   integer, parameter :: scores_kept = 9
+   integer, parameter :: inflation_mean = 10
+   integer, parameter :: parameter_mean = 11
+   integer, parameter :: parameter_spread = 12
+   integer, parameter :: parameter_rmse = 13
+   integer, parameter :: bias_mean = 14
+   integer, parameter :: bias_spread = 15
+   integer, parameter :: scores_kept = 15
 
    character(len=21), parameter :: score_names(scores_kept) = [character(len=21) :: &
       'background_rmse', 'analysis_rmse', 'background_spread', 'analysis_spread', &
       'background_bias', &
-      'analysis_bias', 'innovation_chi2', 'observations_used', 'observations_rejected']
+      'analysis_bias', 'innovation_chi2', 'observations_used', 'observations_rejected', &
+      'inflation_mean', 'parameter_mean', 'parameter_spread', 'parameter_rmse', &
+      'bias_mean', 'bias_spread']
    character(len=80), parameter :: score_meanings(scores_kept) = [character(len=80) :: &
       'root mean square over space of background mean minus truth', &
       'root mean square over space of analysis mean minus truth', &
@@ -36,7 +45,13 @@ module da_verification_scores
       'mean over space of analysis mean minus truth', &
       'mean of squared innovation over background plus observation error variance', &
       'number of observations assimilated, or evaluated where nothing is assimilated', &
-      'number of observations not used: missing, rejected or thinned']
+      'number of observations not used: missing, rejected or thinned', &
+      'mean over space of the adaptive inflation of the background variance', &
+      'mean over space of the analysis mean of the model''s parameter', &
+      'root of the analysis variance of that parameter averaged over space', &
+      'root mean square over space of its analysis mean minus truth', &
+      'analysis mean of the observations'' bias', &
+      'analysis standard deviation of that bias']
 
 contains
 

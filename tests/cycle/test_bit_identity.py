@@ -21,6 +21,15 @@ CYCLES = 1200
 COMMON: Groups = {"cycle": {"cycles": CYCLES, "burn_in": 100, "seed": 7}}
 LETKF: Groups = {"cycle": {"analysis": "letkf"}, "ensemble": {"members": 10}}
 
+ADAPTIVE: Groups = {"adaptive_inflation": {"scheme": "miyoshi2011", "sd": 0.1}}
+
+FORCED: Groups = {"cycle": {"model": "lorenz96_forced"}}
+
+BIASED: Groups = {
+    "observations": {"bias": 0.5},
+    "observation_bias": {"estimate": True, "random_walk": 0.01, "minimum_sd": 0.02},
+}
+
 
 def case(*parts: Groups) -> Groups:
     merged = COMMON
@@ -106,6 +115,47 @@ CASES: dict[str, Groups] = {
     "relaxation and noise": case(
         LETKF, {"inflation": {"prior": 1.01, "rtpp": 0.1, "rtps": 0.3, "additive": 0.05}}
     ),
+    "adaptive inflation": case(LETKF, ADAPTIVE, {"observations": {"stride": 1.7}}),
+    "adaptive inflation of a global filter": case(
+        {"cycle": {"analysis": "etkf"}, "ensemble": {"members": 24}}, ADAPTIVE
+    ),
+    "the same adaptive inflation everywhere": case(
+        LETKF, ADAPTIVE, {"adaptive_inflation": {"radius": 0.0}}
+    ),
+    "a parameter": case(
+        LETKF, FORCED, {"parameters": {"estimate": True, "first_guess": 7.0, "random_walk": 0.01}}
+    ),
+    "a parameter of a global filter": case(
+        {"cycle": {"analysis": "etkf"}, "ensemble": {"members": 24}},
+        FORCED,
+        {"parameters": {"estimate": True, "minimum_sd": 0.02}},
+    ),
+    "a field of parameters": case(
+        LETKF,
+        ADAPTIVE,
+        FORCED,
+        {
+            "parameters": {
+                "estimate": True,
+                "scope": "local",
+                "correlation_length": 2.0,
+                "random_walk": 0.01,
+                "minimum_sd": 0.05,
+            },
+            "lorenz96_forced": {"amplitude": 1.0, "wave_number": 2},
+            "output": {"members_every": 100},
+        },
+    ),
+    "a bias": case(LETKF, BIASED),
+    "a bias of a global filter": case(
+        {"cycle": {"analysis": "etkf"}, "ensemble": {"members": 24}}, BIASED
+    ),
+    "all that can be estimated": case(
+        LETKF, FORCED, ADAPTIVE, BIASED, {"parameters": {"estimate": True}}
+    ),
+    "stochastic models": case(
+        LETKF, {"model_error": {"sd": 1.0, "truth_sd": 0.8, "correlation_length": 2.5}}
+    ),
     "cubic term": case(
         LETKF, {"cycle": {"model": "lorenz96_cubic"}, "truth": {"model": "lorenz96"}}
     ),
@@ -132,6 +182,16 @@ ACROSS_SLABS = [
     "superobservations, perturbed",
 ]
 """What observations go through together with those of other ranks."""
+
+CARRIED = [
+    "adaptive inflation",
+    "stochastic models",
+    "a parameter",
+    "a field of parameters",
+    "a bias",
+    "all that can be estimated",
+]
+"""Cases in which more than the ensemble goes on from cycle to cycle, or noise reaches far."""
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +222,7 @@ def test_ranks_change_no_bit(
     assert same(run(with_points(name, 40), tmp_path, ranks), on_one_rank(name, 40))
 
 
-@pytest.mark.parametrize("name", [*ANALYSES, *OBSERVED, *ACROSS_SLABS])
+@pytest.mark.parametrize("name", [*ANALYSES, *OBSERVED, *ACROSS_SLABS, *CARRIED])
 def test_slabs_narrower_than_a_halo_change_no_bit(
     name: str, on_one_rank: Callable[[str, int], Path], run: Run, tmp_path: Path
 ) -> None:
@@ -263,6 +323,38 @@ def test_neutral_observation_settings_change_no_bit(run: Run, tmp_path: Path) ->
     ):
         for name in one.variables:
             np.testing.assert_array_equal(one[name][:], other[name][:])
+
+
+def test_adaptive_inflation_held_at_one_changes_nothing(run: Run, tmp_path: Path) -> None:
+    held = {"initial": 1.0, "minimum": 1.0, "maximum": 1.0}
+    with (
+        netCDF4.Dataset(
+            run(case(LETKF, {"inflation": {"posterior": 1.0}}), tmp_path / "none")
+        ) as none,
+        netCDF4.Dataset(
+            run(case(LETKF, ADAPTIVE, {"adaptive_inflation": held}), tmp_path / "held")
+        ) as adaptive,
+    ):
+        assert (adaptive["inflation"][:] == 1).all()
+        for name in none.variables:
+            np.testing.assert_allclose(
+                none[name][:100], adaptive[name][:100], rtol=0, atol=1e-9, err_msg=name
+            )
+
+
+@pytest.mark.parametrize(
+    "neutral",
+    [
+        {"model_error": {"sd": 0.0, "truth_sd": 0.0}},
+        {"adaptive_inflation": {"scheme": "none"}, "inflation": {"posterior": 1.03}},
+        {"observations": {"bias": 0.0}, "observation_bias": {"estimate": False}},
+    ],
+    ids=["model error", "adaptive inflation", "bias"],
+)
+def test_what_is_neutral_changes_no_bit(neutral: Groups, run: Run, tmp_path: Path) -> None:
+    assert same(
+        run(case(LETKF, neutral), tmp_path / "neutral"), run(case(LETKF), tmp_path / "none")
+    )
 
 
 def test_no_limit_and_a_limit_out_of_reach_change_no_bit(run: Run, tmp_path: Path) -> None:

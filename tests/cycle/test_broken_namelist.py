@@ -55,6 +55,19 @@ VALUES = {
     "no inflation factor": ("&inflation prior = 0.0 /", "&inflation prior = 0.0 above 0.0"),
     "no radius": ("&localisation radius = 0.0 /", "&localisation radius = 0.0 above 0.0"),
     "no observation error": ("&observations error_sd = 0.0 /", "&observations error_sd above 0.0"),
+    "a bias that is known": (
+        "&observation_bias estimate = .true., first_sd = 0.0 /",
+        "&observation_bias first_sd = 0.0 above 0.0",
+    ),
+    "unknown scope": (
+        "&cycle model = 'lorenz96_forced' / &parameters scope = 'all' /",
+        "&parameters scope 'all' known: global, local",
+    ),
+    "unknown adaptive inflation": (
+        "&adaptive_inflation scheme = 'anderson' /",
+        "&adaptive_inflation scheme 'anderson' known: none, miyoshi2011",
+    ),
+    "negative model error": ("&model_error sd = -1.0 /", "&model_error sd = -1.0 at least 0"),
     "negative limit": ("&observations gross_error_limit = -1.0 /", "gross_error_limit at least 0"),
     "unknown weighting": (
         "&quality_control weighting = 'tukey' /",
@@ -262,6 +275,59 @@ TOGETHER = {
     "spread of another start": (
         "&ensemble initial_sd = 0.1 /",
         "&ensemble initial_sd not used initial = 'climatology'",
+    ),
+    "parameters of a model that has none": (
+        "&parameters estimate = .true. /",
+        "line 1: &parameters not used",
+    ),
+    "settings of parameters that are known": (
+        "&cycle model = 'lorenz96_forced' /\n&parameters first_guess = 7.0 /",
+        "&parameters first_guess not used estimate = .false.",
+    ),
+    "correlation of a single parameter": (
+        "&cycle model = 'lorenz96_forced' /\n"
+        "&parameters estimate = .true., correlation_length = 2.0 /",
+        "&parameters correlation_length not used scope = 'global'",
+    ),
+    "parameters of a free run": (
+        "&cycle model = 'lorenz96_forced', analysis = 'none' /\n&parameters estimate = .true. /",
+        "&parameters estimate = .true. analysis = 'none' filter",
+    ),
+    "bias of a file's observations": (
+        "&observations source = 'file', file = 'x.nc', bias = 0.5 /",
+        "&observations bias not used source = 'file'",
+    ),
+    "settings of a bias that is not estimated": (
+        "&observation_bias random_walk = 0.1 /",
+        "&observation_bias random_walk not used estimate = .false.",
+    ),
+    "bias of a free run": (
+        "&cycle analysis = 'none' /\n&observation_bias estimate = .true. /",
+        "line 2: &observation_bias not used",
+    ),
+    "adaptive inflation of a free run": (
+        "&cycle analysis = 'none' /\n&adaptive_inflation scheme = 'miyoshi2011' /",
+        "line 2: &adaptive_inflation not used",
+    ),
+    "settings of no adaptive inflation": (
+        "&adaptive_inflation radius = 4.0 /",
+        "&adaptive_inflation radius not used scheme = 'none'",
+    ),
+    "adaptive inflation between no limits": (
+        "&adaptive_inflation scheme = 'miyoshi2011', minimum = 2.0, maximum = 1.5 /",
+        "&adaptive_inflation minimum not larger maximum",
+    ),
+    "adaptive inflation from beyond its limits": (
+        "&adaptive_inflation scheme = 'miyoshi2011', initial = 11.0 /",
+        "&adaptive_inflation initial between minimum maximum",
+    ),
+    "a correlation of no noise": (
+        "&model_error correlation_length = 2.0 /",
+        "&model_error correlation_length not used sd = 0",
+    ),
+    "model error of a truth in a file": (
+        "&truth source = 'file', file = 'x.nc' /\n&model_error truth_sd = 1.0 /",
+        "&model_error truth_sd not used &truth source = 'file'",
     ),
     "fields after the end": (SHORT + "&output fields_every = 7 /", "&output fields_every 6 cycles"),
     "members after the end": (

@@ -9,6 +9,8 @@ module test_operators
    use da_base_random, only: random_key_type
    use da_model_lorenz96, only: lorenz96_type, lorenz96_config, new_lorenz96
    use da_model_lorenz96_cubic, only: lorenz96_cubic_type, lorenz96_cubic_config, new_lorenz96_cubic
+   use da_model_lorenz96_forced, only: lorenz96_forced_type, lorenz96_forced_config, &
+      new_lorenz96_forced
    use da_model_lorenz96_two_scale, only: lorenz96_two_scale_type, lorenz96_two_scale_config, &
       new_lorenz96_two_scale
    use da_observation_interpolation, only: interpolation_type, new_interpolation
@@ -34,6 +36,7 @@ contains
       type(domain_type) :: whole
       type(lorenz96_type) :: model
       type(lorenz96_cubic_type) :: cubic
+      type(lorenz96_forced_type) :: forced
       type(lorenz96_two_scale_type) :: two_scale
       type(lorenz96_two_scale_type) :: one_fast
       type(interpolation_type) :: observe
@@ -62,6 +65,8 @@ contains
          two_scale = new_lorenz96_two_scale(lorenz96_two_scale_config(n=sizes(s), fast=3))
          one_fast = new_lorenz96_two_scale(lorenz96_two_scale_config(n=sizes(s), fast=1))
          call check_operator(tests, 'lorenz96_cubic', cubic, cubic, domain, whole)
+         forced = new_lorenz96_forced(lorenz96_forced_config(n=sizes(s)))
+         call check_operator(tests, 'lorenz96_forced', forced, forced, domain, whole)
          call check_operator(tests, 'lorenz96_two_scale', two_scale, two_scale, domain, whole)
          call check_operator(tests, 'one fast variable', one_fast, one_fast, domain, whole)
          call check_operator(tests, 'interpolation', observe, observe_whole, domain, whole)

@@ -2,6 +2,8 @@
 program tester
    use da_base_communicator, only: communicator_type, start_communication, stop_communication
    use da_base_error, only: error_type
+   use test_adaptive_inflation, only: test_adaptive_inflation_suite
+   use test_carried, only: test_carried_suite
    use test_domain, only: test_domain_suite
    use test_errors, only: test_errors_suite
    use test_filters, only: test_filters_suite
@@ -9,8 +11,11 @@ program tester
    use test_linear_algebra, only: test_linear_algebra_suite
    use test_namelists, only: test_namelists_suite
    use test_networks, only: test_networks_suite
+   use test_noise, only: test_noise_suite
+   use test_observation_bias, only: test_observation_bias_suite
    use test_observations, only: test_observations_suite
    use test_operators, only: test_operators_suite
+   use test_parameters, only: test_parameters_suite
    use test_random, only: test_random_suite
    use test_record, only: test_record_suite
    use test_sums, only: test_sums_suite
@@ -51,6 +56,16 @@ program tester
       call test_letkf_suite(tests)
    case ('record')
       call test_record_suite(tests)
+   case ('noise')
+      call test_noise_suite(tests)
+   case ('adaptive_inflation')
+      call test_adaptive_inflation_suite(tests)
+   case ('parameters')
+      call test_parameters_suite(tests)
+   case ('observation_bias')
+      call test_observation_bias_suite(tests)
+   case ('carried')
+      call test_carried_suite(tests)
    end select
    if (tests%communicator%is_root()) print '(i0,a,i0,a)', tests%passed, ' passed, ', &
       tests%failed, ' failed'

@@ -7,7 +7,7 @@ import xarray as xr
 
 from dacycle.verification.time_mean import time_mean
 
-__all__ = ["SCORES", "Score", "burn_in", "disagreements", "read_scores", "with_error"]
+__all__ = ["ESTIMATES", "SCORES", "Score", "burn_in", "disagreements", "read_scores", "with_error"]
 
 SCORES = (
     "analysis_rmse",
@@ -21,6 +21,16 @@ SCORES = (
     "observations_rejected",
 )
 """The score variables of a run file, analysis first."""
+
+ESTIMATES = (
+    "inflation_mean",
+    "parameter_mean",
+    "parameter_spread",
+    "parameter_rmse",
+    "bias_mean",
+    "bias_spread",
+)
+"""Those of what a run estimates beside the state; only such a run has them."""
 
 AGREEMENT = 1e-9
 """Relative: both sides sum thousands of values in double precision, in a different order."""
@@ -50,7 +60,7 @@ class Score:
 
 def read_scores(run: xr.Dataset) -> list[Score]:
     """The scores that the run file `run` states, those that it has."""
-    return [_stated(run[name]) for name in SCORES if name in run]
+    return [_stated(run[name]) for name in (*SCORES, *ESTIMATES) if name in run]
 
 
 def burn_in(run: xr.Dataset) -> int:
@@ -75,11 +85,12 @@ def disagreements(run: xr.Dataset) -> list[str]:
 def with_error(mean: float, standard_error: float) -> str:
     """`0.1993 ± 0.0012`: the mean to the second digit of its standard error, `-` if there is none.
 
-    Without an error to go by, or with an error of zero, four significant digits are shown.
+    Without an error to go by, or with one that is zero or rounding alone, four significant digits
+    are shown.
     """
     if not np.isfinite(mean):
         return "-"
-    if not np.isfinite(standard_error) or standard_error <= 0:
+    if not standard_error > AGREEMENT * abs(mean):
         return f"{mean:.4g}"
     decimals = max(0, 1 - int(np.floor(np.log10(standard_error))))
     return f"{mean:.{decimals}f} ± {standard_error:.{decimals}f}"

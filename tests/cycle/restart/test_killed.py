@@ -30,6 +30,16 @@ CASES: dict[str, Groups] = {
     "denkf": {"cycle": {"analysis": "denkf"}},
     "stochastic_enkf": {"cycle": {"analysis": "stochastic_enkf"}},
     "noise": {"inflation": {"rtpp": 0.1, "rtps": 0.3, "additive": 0.05}},
+    "adaptive inflation": {"adaptive_inflation": {"scheme": "miyoshi2011", "sd": 0.1}},
+    "parameters": {
+        "cycle": {"model": "lorenz96_forced"},
+        "parameters": {"estimate": True, "scope": "local", "random_walk": 0.01, "minimum_sd": 0.1},
+    },
+    "bias": {
+        "observations": {"bias": 0.5},
+        "observation_bias": {"estimate": True, "random_walk": 0.01, "minimum_sd": 0.02},
+    },
+    "stochastic models": {"model_error": {"sd": 1.0, "truth_sd": 0.8, "correlation_length": 2.5}},
     "two scales": {"cycle": {"model": "lorenz96_two_scale"}},
     # A free run would be over too soon if it were not held up by checkpoints.
     "none": {"cycle": {"analysis": "none"}, "checkpoint": {"every": 3}},
