@@ -75,6 +75,10 @@ TOGETHER = {
         "&cycle analysis = 'stochastic_enkf' /\n&etkf rotation = .false. /",
         "line 2: &etkf not used",
     ),
+    "radius of no taper": (
+        "&localisation taper = 'none', radius = 3.0 /",
+        "line 1: &localisation radius not used taper = 'none'",
+    ),
     "inflation of a free run": (
         "&cycle analysis = 'none' /\n&inflation posterior = 1.1 /",
         "line 2: &inflation not used",

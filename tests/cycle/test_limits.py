@@ -62,6 +62,13 @@ def test_without_localisation_the_letkf_is_the_etkf(
     assert difference(letkf, etkf) < ROUNDING
 
 
+def test_no_taper_is_a_boxcar_over_the_whole_circle(
+    difference: Callable[[Groups, Groups], float],
+) -> None:
+    everywhere = {"localisation": {"radius": 100.0, "taper": "boxcar"}}
+    assert difference({"localisation": {"taper": "none"}}, everywhere) == 0
+
+
 def test_a_rotation_changes_neither_mean_nor_spread_at_once(run: Run, tmp_path: Path) -> None:
     """Only the first analysis is alike: the next forecasts start from other members."""
     turned = run(
