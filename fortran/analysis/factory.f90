@@ -5,8 +5,10 @@ module da_analysis_factory
    use da_base_namelists, only: namelists_type
    use da_analysis_baseline, only: new_climatology, new_free_run
    use da_analysis_denkf, only: new_denkf
+   use da_analysis_eakf, only: new_eakf
    use da_analysis_enkf_n, only: enkf_n_config, new_enkf_n, read_enkf_n
    use da_analysis_ensemble_filter, only: ensemble_filter_type
+   use da_analysis_ensrf, only: ensrf_config, new_ensrf, read_ensrf
    use da_analysis_etkf, only: etkf_config, new_etkf, read_etkf
    use da_analysis_letkf, only: letkf_config, new_letkf, read_letkf
    use da_analysis_stochastic_enkf, only: new_stochastic_enkf
@@ -17,8 +19,8 @@ module da_analysis_factory
    private
    public :: known_analyses, read_analysis, document_analyses
 
-   character(len=16), parameter :: known_analyses(7) = [character(len=16) :: &
-      'letkf', 'etkf', 'enkf_n', 'denkf', 'stochastic_enkf', 'none', 'climatology']
+   character(len=16), parameter :: known_analyses(9) = [character(len=16) :: &
+      'letkf', 'etkf', 'enkf_n', 'denkf', 'stochastic_enkf', 'ensrf', 'eakf', 'none', 'climatology']
 
 contains
 
@@ -34,6 +36,7 @@ contains
       class(ensemble_filter_type), allocatable :: filter
       type(etkf_config) :: etkf
       type(enkf_n_config) :: enkf_n
+      type(ensrf_config) :: ensrf
       type(letkf_config) :: letkf
       type(localisation_config) :: localisation
 
@@ -50,6 +53,14 @@ contains
          if (allocated(error)) return
          call read_localisation(namelists, localisation, error)
          if (.not. allocated(error)) filter = new_letkf(letkf, localisation)
+      case ('ensrf')
+         call read_ensrf(namelists, ensrf, error)
+         if (allocated(error)) return
+         call read_localisation(namelists, localisation, error)
+         if (.not. allocated(error)) filter = new_ensrf(ensrf, localisation)
+      case ('eakf')
+         call read_localisation(namelists, localisation, error)
+         if (.not. allocated(error)) filter = new_eakf(localisation)
       case ('enkf_n')
          call read_enkf_n(namelists, enkf_n, error)
          if (.not. allocated(error)) filter = new_enkf_n(enkf_n)
@@ -84,6 +95,7 @@ contains
       type(namelists_type), intent(inout) :: namelists
       type(etkf_config) :: etkf
       type(enkf_n_config) :: enkf_n
+      type(ensrf_config) :: ensrf
       type(letkf_config) :: letkf
       type(localisation_config) :: localisation
       type(inflation_config) :: inflation
@@ -95,6 +107,7 @@ contains
       namelists%alternative = .true.
       call read_etkf(namelists, etkf, error)
       call read_enkf_n(namelists, enkf_n, error)
+      call read_ensrf(namelists, ensrf, error)
       namelists%alternative = .false.
    end subroutine document_analyses
 end module da_analysis_factory

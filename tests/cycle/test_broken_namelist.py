@@ -75,6 +75,14 @@ TOGETHER = {
         "&cycle analysis = 'stochastic_enkf' /\n&etkf rotation = .false. /",
         "line 2: &etkf not used",
     ),
+    "rotation of the eakf": (
+        "&cycle analysis = 'eakf' /\n&ensrf rotation = .false. /",
+        "line 2: &ensrf not used",
+    ),
+    "one member of a serial filter": (
+        "&cycle analysis = 'ensrf' /\n&ensemble members = 1 /",
+        "&ensemble members = 1 'ensrf' at least 2",
+    ),
     "radius of no taper": (
         "&localisation taper = 'none', radius = 3.0 /",
         "line 1: &localisation radius not used taper = 'none'",

@@ -38,6 +38,8 @@ def settings(analysis: str, members: int, inflation: float, more: Groups | None 
 
 LETKF = settings("letkf", 10, 1.04, {"localisation": {"radius": 6.0}, **NEAR_TRUTH})
 STOCHASTIC = settings("stochastic_enkf", 40, 1.06, NEAR_TRUTH)
+EAKF = settings("eakf", 7, 1.07, {"localisation": {"radius": 6.0}, **NEAR_TRUTH})
+ENSRF = settings("ensrf", 28, 1.02, {"localisation": {"taper": "none"}, **NEAR_TRUTH})
 ETKF_24 = settings("etkf", 24, 1.02, NEAR_TRUTH)
 ETKF_40 = settings("etkf", 40, 1.04, NEAR_TRUTH)
 
@@ -70,8 +72,17 @@ def score(
         ("sakov2008", STOCHASTIC, 0.223, 0.03),
         ("bocquet2010_half", ETKF_40, 0.484, 0.05),
         ("sakov2008", ETKF_24, 0.180, 0.005 / 0.180),
+        ("sakov2008", EAKF, 0.225, 0.01 / 0.225),
+        ("sakov2008", ENSRF, 0.179, 0.005 / 0.179),
     ],
-    ids=["LETKF N=10", "stochastic EnKF N=40", "ETKF N=40, half observed", "ETKF N=24"],
+    ids=[
+        "LETKF N=10",
+        "stochastic EnKF N=40",
+        "ETKF N=40, half observed",
+        "ETKF N=24",
+        "EAKF N=7",
+        "serial EnSRF N=28",
+    ],
 )
 def test_a_filter_reaches_the_published_score(
     experiment: str, groups: Groups, published: float, tolerance: float, score: Score

@@ -11,6 +11,7 @@ program tester
    use test_operators, only: test_operators_suite
    use test_random, only: test_random_suite
    use test_record, only: test_record_suite
+   use test_serial, only: test_serial_suite
    use test_sums, only: test_sums_suite
    use testing, only: testing_type
    implicit none
@@ -40,6 +41,8 @@ program tester
       call test_filters_suite(tests)
    case ('letkf')
       call test_letkf_suite(tests)
+   case ('serial')
+      call test_serial_suite(tests)
    case ('record')
       call test_record_suite(tests)
    end select

@@ -29,6 +29,8 @@ CASES: dict[str, Groups] = {
     "enkf_n": {"cycle": {"analysis": "enkf_n"}},
     "denkf": {"cycle": {"analysis": "denkf"}},
     "stochastic_enkf": {"cycle": {"analysis": "stochastic_enkf"}},
+    "ensrf": {"cycle": {"analysis": "ensrf"}, "localisation": {"radius": 2.5}},
+    "eakf": {"cycle": {"analysis": "eakf"}},
     "noise": {"inflation": {"rtpp": 0.1, "rtps": 0.3, "additive": 0.05}},
     "two scales": {"cycle": {"model": "lorenz96_two_scale"}},
     # A free run would be over too soon if it were not held up by checkpoints.
