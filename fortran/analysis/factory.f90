@@ -11,6 +11,8 @@ module da_analysis_factory
    use da_analysis_ensrf, only: ensrf_config, new_ensrf, read_ensrf
    use da_analysis_etkf, only: etkf_config, new_etkf, read_etkf
    use da_analysis_letkf, only: letkf_config, new_letkf, read_letkf
+   use da_analysis_local_particle_filter, only: local_particle_filter_config, &
+      new_local_particle_filter, read_local_particle_filter
    use da_analysis_stochastic_enkf, only: new_stochastic_enkf
    use da_analysis_type, only: analysis_type
    use da_ensemble_inflation, only: inflation_config, no_inflation, read_inflation
@@ -19,8 +21,9 @@ module da_analysis_factory
    private
    public :: known_analyses, read_analysis, document_analyses
 
-   character(len=16), parameter :: known_analyses(9) = [character(len=16) :: &
-      'letkf', 'etkf', 'enkf_n', 'denkf', 'stochastic_enkf', 'ensrf', 'eakf', 'none', 'climatology']
+   character(len=21), parameter :: known_analyses(10) = [character(len=21) :: &
+      'letkf', 'etkf', 'enkf_n', 'denkf', 'stochastic_enkf', 'ensrf', 'eakf', &
+      'local_particle_filter', 'none', 'climatology']
 
 contains
 
@@ -38,6 +41,7 @@ contains
       type(enkf_n_config) :: enkf_n
       type(ensrf_config) :: ensrf
       type(letkf_config) :: letkf
+      type(local_particle_filter_config) :: particles
       type(localisation_config) :: localisation
 
       select case (name)
@@ -61,6 +65,11 @@ contains
       case ('eakf')
          call read_localisation(namelists, localisation, error)
          if (.not. allocated(error)) filter = new_eakf(localisation)
+      case ('local_particle_filter')
+         call read_local_particle_filter(namelists, particles, error)
+         if (allocated(error)) return
+         call read_localisation(namelists, localisation, error)
+         if (.not. allocated(error)) filter = new_local_particle_filter(particles, localisation)
       case ('enkf_n')
          call read_enkf_n(namelists, enkf_n, error)
          if (.not. allocated(error)) filter = new_enkf_n(enkf_n)
@@ -97,6 +106,7 @@ contains
       type(enkf_n_config) :: enkf_n
       type(ensrf_config) :: ensrf
       type(letkf_config) :: letkf
+      type(local_particle_filter_config) :: particles
       type(localisation_config) :: localisation
       type(inflation_config) :: inflation
       type(error_type), allocatable :: error
@@ -108,6 +118,7 @@ contains
       call read_etkf(namelists, etkf, error)
       call read_enkf_n(namelists, enkf_n, error)
       call read_ensrf(namelists, ensrf, error)
+      call read_local_particle_filter(namelists, particles, error)
       namelists%alternative = .false.
    end subroutine document_analyses
 end module da_analysis_factory

@@ -52,6 +52,14 @@ CASES: dict[str, Groups] = {
         {"localisation": {"radius": 1.9, "taper": "boxcar"}},
         {"observations": {"stride": 0.7, "offset": 0.3, "gross_error_limit": 3.0}},
     ),
+    "local_particle_filter": case(
+        {"cycle": {"analysis": "local_particle_filter"}, "ensemble": {"members": 20}},
+        {"localisation": {"radius": 2.5}},
+    ),
+    "mapped particles": case(
+        {"cycle": {"analysis": "local_particle_filter", "cycles": 300}},
+        {"local_particle_filter": {"kddm": True}, "ensemble": {"members": 10}},
+    ),
     "climatology": case({"cycle": {"analysis": "climatology"}, "ensemble": {"members": 10}}),
     "none": case({"cycle": {"analysis": "none"}, "ensemble": {"members": 10}}),
     "between points": case(LETKF, {"observations": {"stride": 1.7, "offset": 0.3}}),
@@ -82,6 +90,7 @@ ANALYSES = [
     "stochastic_enkf",
     "ensrf",
     "eakf",
+    "local_particle_filter",
     "climatology",
     "none",
 ]

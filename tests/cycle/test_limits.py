@@ -38,7 +38,9 @@ def difference(run: Run, tmp_path: Path) -> Callable[[Groups, Groups], float]:
     return compare
 
 
-@pytest.mark.parametrize("name", ["letkf", "etkf", "stochastic_enkf", "ensrf", "eakf"])
+@pytest.mark.parametrize(
+    "name", ["letkf", "etkf", "stochastic_enkf", "ensrf", "eakf", "local_particle_filter"]
+)
 def test_without_observations_and_inflation_a_filter_is_the_free_run(
     name: str, difference: Callable[[Groups, Groups], float]
 ) -> None:
@@ -46,7 +48,7 @@ def test_without_observations_and_inflation_a_filter_is_the_free_run(
         "cycle": {"analysis": name},
         "observations": {"gross_error_limit": 1e-9},
     }
-    if name not in {"stochastic_enkf", "eakf"}:
+    if name in {"letkf", "etkf", "ensrf"}:
         rejecting[name] = {"rotation": False}
     free = {"cycle": {"analysis": "none"}}
     assert difference(nml.merge(rejecting, NO_INFLATION), free) < ROUNDING

@@ -17,7 +17,9 @@ module test_serial
    use testing, only: testing_type
    implicit none
    private
-   public :: test_serial_suite, plain_order
+   public :: test_serial_suite
+   public :: plain_type, members, components, draw_plain, plain_order, weight
+   public :: set_observations, check_filter
 
    integer, parameter :: members = 7
    integer, parameter :: components = 2
@@ -134,10 +136,7 @@ contains
       integer, allocatable :: order(:)
       integer :: j
 
-      observations%value = sin(observations%position)
-      observations%error_sd = 1 + 0.1_wp*modulo(observations%position, 3.0_wp)
-      observations%row = nint(10*observations%position, i8)
-      where (observations%row == 20) observations%qc = qc_missing
+      call set_observations(observations)
       call draw_plain(domain%total, regular, before)
       order = plain_order(domain%total, localisation, before%position)
       after = before
@@ -153,6 +152,16 @@ contains
       call check_filter(tests, domain, new_eakf(localisation), observations, before, after, &
                         'eakf agrees with the plain one')
    end subroutine compare
+
+   !> Values and errors that are the same on any layout; one value is missing.
+   subroutine set_observations(observations)
+      type(observations_type), intent(inout) :: observations
+
+      observations%value = sin(observations%position)
+      observations%error_sd = 1 + 0.1_wp*modulo(observations%position, 3.0_wp)
+      observations%row = nint(10*observations%position, i8)
+      where (observations%row == 20) observations%qc = qc_missing
+   end subroutine set_observations
 
    subroutine check_filter(tests, domain, filter, observations, before, after, what)
       type(testing_type), intent(inout) :: tests

@@ -9,6 +9,7 @@ program tester
    use test_namelists, only: test_namelists_suite
    use test_observations, only: test_observations_suite
    use test_operators, only: test_operators_suite
+   use test_particles, only: test_particles_suite
    use test_random, only: test_random_suite
    use test_record, only: test_record_suite
    use test_serial, only: test_serial_suite
@@ -43,6 +44,8 @@ program tester
       call test_letkf_suite(tests)
    case ('serial')
       call test_serial_suite(tests)
+   case ('particles')
+      call test_particles_suite(tests)
    case ('record')
       call test_record_suite(tests)
    end select

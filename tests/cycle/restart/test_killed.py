@@ -31,6 +31,7 @@ CASES: dict[str, Groups] = {
     "stochastic_enkf": {"cycle": {"analysis": "stochastic_enkf"}},
     "ensrf": {"cycle": {"analysis": "ensrf"}, "localisation": {"radius": 2.5}},
     "eakf": {"cycle": {"analysis": "eakf"}},
+    "local_particle_filter": {"cycle": {"analysis": "local_particle_filter"}},
     "noise": {"inflation": {"rtpp": 0.1, "rtps": 0.3, "additive": 0.05}},
     "two scales": {"cycle": {"model": "lorenz96_two_scale"}},
     # A free run would be over too soon if it were not held up by checkpoints.
