@@ -184,6 +184,7 @@ contains
       used = observations%used()
       scale = sqrt(real(size(anomalies, 2) - 1, wp))
       cell = 0
+      t = 0
       do j = 1, observations%n
          if (.not. used(j)) cycle
          before = cell
