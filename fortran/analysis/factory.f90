@@ -6,10 +6,14 @@ module da_analysis_factory
    use da_analysis_adaptive_inflation, only: adaptive_inflation_config, read_adaptive_inflation
    use da_analysis_baseline, only: new_climatology, new_free_run
    use da_analysis_denkf, only: new_denkf
+   use da_analysis_eakf, only: new_eakf
    use da_analysis_enkf_n, only: enkf_n_config, new_enkf_n, read_enkf_n
    use da_analysis_ensemble_filter, only: ensemble_filter_type
+   use da_analysis_ensrf, only: ensrf_config, new_ensrf, read_ensrf
    use da_analysis_etkf, only: etkf_config, new_etkf, read_etkf
    use da_analysis_letkf, only: letkf_config, new_letkf, read_letkf
+   use da_analysis_local_particle_filter, only: local_particle_filter_config, &
+      new_local_particle_filter, read_local_particle_filter
    use da_analysis_observation_bias, only: observation_bias_config, read_observation_bias
    use da_analysis_stochastic_enkf, only: new_stochastic_enkf
    use da_analysis_type, only: analysis_type
@@ -20,8 +24,9 @@ module da_analysis_factory
    private
    public :: known_analyses, read_analysis, document_analyses
 
-   character(len=16), parameter :: known_analyses(7) = [character(len=16) :: &
-      'letkf', 'etkf', 'enkf_n', 'denkf', 'stochastic_enkf', 'none', 'climatology']
+   character(len=21), parameter :: known_analyses(10) = [character(len=21) :: &
+      'letkf', 'etkf', 'enkf_n', 'denkf', 'stochastic_enkf', 'ensrf', 'eakf', &
+      'local_particle_filter', 'none', 'climatology']
 
 contains
 
@@ -39,7 +44,9 @@ contains
       class(ensemble_filter_type), allocatable :: filter
       type(etkf_config) :: etkf
       type(enkf_n_config) :: enkf_n
+      type(ensrf_config) :: ensrf
       type(letkf_config) :: letkf
+      type(local_particle_filter_config) :: particles
       type(localisation_config) :: localisation
 
       select case (name)
@@ -55,6 +62,19 @@ contains
          if (allocated(error)) return
          call read_localisation(namelists, localisation, error)
          if (.not. allocated(error)) filter = new_letkf(letkf, localisation)
+      case ('ensrf')
+         call read_ensrf(namelists, ensrf, error)
+         if (allocated(error)) return
+         call read_localisation(namelists, localisation, error)
+         if (.not. allocated(error)) filter = new_ensrf(ensrf, localisation)
+      case ('eakf')
+         call read_localisation(namelists, localisation, error)
+         if (.not. allocated(error)) filter = new_eakf(localisation)
+      case ('local_particle_filter')
+         call read_local_particle_filter(namelists, particles, error)
+         if (allocated(error)) return
+         call read_localisation(namelists, localisation, error)
+         if (.not. allocated(error)) filter = new_local_particle_filter(particles, localisation)
       case ('enkf_n')
          call read_enkf_n(namelists, enkf_n, error)
          if (.not. allocated(error)) filter = new_enkf_n(enkf_n)
@@ -97,7 +117,9 @@ contains
       type(namelists_type), intent(inout) :: namelists
       type(etkf_config) :: etkf
       type(enkf_n_config) :: enkf_n
+      type(ensrf_config) :: ensrf
       type(letkf_config) :: letkf
+      type(local_particle_filter_config) :: particles
       type(localisation_config) :: localisation
       type(inflation_config) :: inflation
       type(treatment_config) :: treatment
@@ -114,6 +136,8 @@ contains
       namelists%alternative = .true.
       call read_etkf(namelists, etkf, error)
       call read_enkf_n(namelists, enkf_n, error)
+      call read_ensrf(namelists, ensrf, error)
+      call read_local_particle_filter(namelists, particles, error)
       namelists%alternative = .false.
    end subroutine document_analyses
 end module da_analysis_factory

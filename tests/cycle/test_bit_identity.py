@@ -46,6 +46,29 @@ CASES: dict[str, Groups] = {
     ),
     "enkf_n": case({"cycle": {"analysis": "enkf_n"}, "ensemble": {"members": 24}}),
     "denkf": case({"cycle": {"analysis": "denkf"}, "ensemble": {"members": 24}}),
+    "ensrf": case({"cycle": {"analysis": "ensrf"}, "ensemble": {"members": 10}}),
+    "eakf": case({"cycle": {"analysis": "eakf"}, "ensemble": {"members": 10}}),
+    "global ensrf": case(
+        {"cycle": {"analysis": "ensrf"}, "ensemble": {"members": 24}},
+        {"localisation": {"taper": "none"}},
+    ),
+    "eakf in two blocks": case(
+        {"cycle": {"analysis": "eakf"}, "ensemble": {"members": 10}},
+        {"localisation": {"radius": 2.5}},
+    ),
+    "ensrf in ten blocks": case(
+        {"cycle": {"analysis": "ensrf"}, "ensemble": {"members": 10}},
+        {"localisation": {"radius": 1.9, "taper": "boxcar"}},
+        {"observations": {"stride": 0.7, "offset": 0.3, "gross_error_limit": 3.0}},
+    ),
+    "local_particle_filter": case(
+        {"cycle": {"analysis": "local_particle_filter"}, "ensemble": {"members": 20}},
+        {"localisation": {"radius": 2.5}},
+    ),
+    "mapped particles": case(
+        {"cycle": {"analysis": "local_particle_filter", "cycles": 300}},
+        {"local_particle_filter": {"kddm": True}, "ensemble": {"members": 10}},
+    ),
     "climatology": case({"cycle": {"analysis": "climatology"}, "ensemble": {"members": 10}}),
     "none": case({"cycle": {"analysis": "none"}, "ensemble": {"members": 10}}),
     "between points": case(LETKF, {"observations": {"stride": 1.7, "offset": 0.3}}),
@@ -174,7 +197,6 @@ OBSERVED = [
 ]
 """Observations that reach beyond the slab, lie on other ranks each cycle, or share errors."""
 
-ANALYSES = ["letkf", "etkf", "enkf_n", "denkf", "stochastic_enkf", "climatology", "none"]
 ACROSS_SLABS = [
     "whitened",
     "thinning",
@@ -192,6 +214,18 @@ CARRIED = [
     "all that can be estimated",
 ]
 """Cases in which more than the ensemble goes on from cycle to cycle, or noise reaches far."""
+ANALYSES = [
+    "letkf",
+    "etkf",
+    "enkf_n",
+    "denkf",
+    "stochastic_enkf",
+    "ensrf",
+    "eakf",
+    "local_particle_filter",
+    "climatology",
+    "none",
+]
 
 
 @pytest.fixture(scope="module")
@@ -228,6 +262,15 @@ def test_slabs_narrower_than_a_halo_change_no_bit(
 ) -> None:
     """13 points on 5 ranks: slabs of 2 and 3 points, the localisation reaches all round."""
     assert same(run(with_points(name, 13), tmp_path, 5), on_one_rank(name, 13))
+
+
+@pytest.mark.parametrize("ranks", [3, 4])
+def test_blocks_of_a_serial_filter_change_no_bit(
+    ranks: int, on_one_rank: Callable[[str, int], Path], run: Run, tmp_path: Path
+) -> None:
+    """400 points: ranks share the blocks on their borders, others are theirs alone."""
+    name = "eakf in two blocks"
+    assert same(run(with_points(name, 400), tmp_path, ranks), on_one_rank(name, 400))
 
 
 @pytest.mark.parametrize("name", ANALYSES)

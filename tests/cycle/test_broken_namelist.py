@@ -142,6 +142,26 @@ TOGETHER = {
         "&cycle analysis = 'stochastic_enkf' /\n&etkf rotation = .false. /",
         "line 2: &etkf not used",
     ),
+    "particles that can lose all weight": (
+        "&cycle analysis = 'local_particle_filter' /\n&local_particle_filter alpha = 1.0 /",
+        "line 2: &local_particle_filter alpha = 1.0 below 1",
+    ),
+    "particles that learn nothing": (
+        "&cycle analysis = 'local_particle_filter' /\n&local_particle_filter alpha = 0.0 /",
+        "line 2: &local_particle_filter alpha = 0.0 above 0.0",
+    ),
+    "rotation of the eakf": (
+        "&cycle analysis = 'eakf' /\n&ensrf rotation = .false. /",
+        "line 2: &ensrf not used",
+    ),
+    "one member of a serial filter": (
+        "&cycle analysis = 'ensrf' /\n&ensemble members = 1 /",
+        "&ensemble members = 1 'ensrf' at least 2",
+    ),
+    "radius of no taper": (
+        "&localisation taper = 'none', radius = 3.0 /",
+        "line 1: &localisation radius not used taper = 'none'",
+    ),
     "inflation of a free run": (
         "&cycle analysis = 'none' /\n&inflation posterior = 1.1 /",
         "line 2: &inflation not used",

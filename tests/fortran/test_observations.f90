@@ -194,7 +194,47 @@ contains
       config%taper = 'boxcar'
       call tapers(config, 2, [-3.0_wp, 3.01_wp], weights)
       call tests%check_small(maxval(abs(weights - [1.0_wp, 0.0_wp])), 0.0_wp, 'a boxcar ends')
+      config%taper = 'triangle'
+      call tapers(config, 2, [-1.5_wp, 3.0_wp], weights)
+      call tests%check_small(maxval(abs(weights - [0.75_wp, 0.5_wp])), 1.0e-15_wp, &
+                             'a triangle is straight')
+      config%taper = 'exponential'
+      call tapers(config, 2, [-3.0_wp, 6.0_wp], weights)
+      call tests%check_small(maxval(abs(weights - exp([-1.0_wp, -2.0_wp]))), 1.0e-15_wp, &
+                             'the exponential falls by e a radius')
+      config%taper = 'gaussian'
+      call tapers(config, 2, [-3.0_wp, 6.0_wp], weights)
+      call tests%check_small(maxval(abs(weights - exp([-0.5_wp, -2.0_wp]))), 1.0e-15_wp, &
+                             'the radius is the standard deviation of the Gaussian')
+      config%taper = 'none'
+      call tapers(config, 2, [0.0_wp, 1.0e9_wp], weights)
+      call tests%check_small(maxval(abs(weights - 1)), 0.0_wp, 'no taper at all')
+      call check_cutoff(tests)
    end subroutine check_taper
+
+   !> Tapers fall with distance, and vanish beyond the cutoff but not before.
+   subroutine check_cutoff(tests)
+      type(testing_type), intent(inout) :: tests
+      character(len=12), parameter :: names(5) = [character(len=12) :: &
+         'gaspari_cohn', 'boxcar', 'triangle', 'exponential', 'gaussian']
+      integer, parameter :: samples = 1000
+      type(localisation_config) :: config
+      real(wp) :: distances(samples)
+      real(wp) :: weights(samples)
+      integer :: t
+      integer :: i
+
+      config%radius = 3
+      do t = 1, size(names)
+         config%taper = trim(names(t))
+         distances = [(1.1_wp*cutoff(config)*(i - 1)/samples, i=1, samples)]
+         call tapers(config, samples, distances, weights)
+         call tests%check(all((weights > 0) .eqv. (distances < cutoff(config))), &
+                          config%taper//' ends at its cutoff')
+         call tests%check_small(abs(weights(1) - 1), 0.0_wp, config%taper//' begins at 1')
+         call tests%check(all(weights(2:) <= weights(:samples - 1)), config%taper//' falls')
+      end do
+   end subroutine check_cutoff
 
    !> Each point's neighbourhood holds exactly the observations within the cutoff, each once.
    subroutine check_neighbourhoods(tests, points, radius)

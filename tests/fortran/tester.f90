@@ -16,8 +16,10 @@ program tester
    use test_observations, only: test_observations_suite
    use test_operators, only: test_operators_suite
    use test_parameters, only: test_parameters_suite
+   use test_particles, only: test_particles_suite
    use test_random, only: test_random_suite
    use test_record, only: test_record_suite
+   use test_serial, only: test_serial_suite
    use test_sums, only: test_sums_suite
    use test_treatment, only: test_treatment_suite
    use testing, only: testing_type
@@ -54,6 +56,10 @@ program tester
       call test_filters_suite(tests)
    case ('letkf')
       call test_letkf_suite(tests)
+   case ('serial')
+      call test_serial_suite(tests)
+   case ('particles')
+      call test_particles_suite(tests)
    case ('record')
       call test_record_suite(tests)
    case ('noise')

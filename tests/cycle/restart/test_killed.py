@@ -29,6 +29,9 @@ CASES: dict[str, Groups] = {
     "enkf_n": {"cycle": {"analysis": "enkf_n"}},
     "denkf": {"cycle": {"analysis": "denkf"}},
     "stochastic_enkf": {"cycle": {"analysis": "stochastic_enkf"}},
+    "ensrf": {"cycle": {"analysis": "ensrf"}, "localisation": {"radius": 2.5}},
+    "eakf": {"cycle": {"analysis": "eakf"}},
+    "local_particle_filter": {"cycle": {"analysis": "local_particle_filter"}},
     "noise": {"inflation": {"rtpp": 0.1, "rtps": 0.3, "additive": 0.05}},
     "adaptive inflation": {"adaptive_inflation": {"scheme": "miyoshi2011", "sd": 0.1}},
     "parameters": {
