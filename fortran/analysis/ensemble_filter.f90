@@ -9,7 +9,7 @@ module da_analysis_ensemble_filter
       remember_background, relax
    use da_ensemble_type, only: ensemble_type
    use da_observation_quality_control, only: check_gross_errors
-   use da_observation_type, only: observations_type
+   use da_observation_type, only: observations_type, qc_assimilated
    implicit none
    private
    public :: ensemble_filter_type, scale_by_errors
@@ -51,51 +51,64 @@ contains
       type(ensemble_type), intent(inout) :: ensemble
       type(error_type), allocatable, intent(out) :: error
       type(background_memory_type) :: memory
-      real(wp), allocatable :: hx(:, :, :)
+      real(wp), allocatable :: hx(:, :)
       real(wp), allocatable :: anomalies(:, :)
-      real(wp) :: innovations(observations%n)
-      real(wp) :: average(size(ensemble%x, 1), size(ensemble%x, 2))
+      real(wp), allocatable :: innovations(:)
+      real(wp), allocatable :: average(:, :)
 
+      allocate (average(size(ensemble%x, 1), size(ensemble%x, 2)))
       call add_noise(domain, random_key_type(self%seed, stream_inflation, cycle), &
                      self%inflation%additive, ensemble)
       call inflate(self%inflation%prior, ensemble, average)
       call remember_background(self%inflation, ensemble, average, memory)
+      deallocate (average)
       call observe_background(domain, ensemble, observations, hx)
       call check_gross_errors(self%gross_error_limit, observations)
+      allocate (innovations(observations%n))
       call scale_by_errors(observations, hx, anomalies, innovations)
       call self%assimilate(domain, cycle, observations, anomalies, innovations, ensemble, error)
       if (allocated(error)) return
+      allocate (average(size(ensemble%x, 1), size(ensemble%x, 2)))
       call relax(self%inflation, memory, ensemble, average)
       call inflate(self%inflation%posterior, ensemble, average)
    end subroutine update
 
    !> Observation space in units in which R is the identity and the anomalies' product the
-   !> covariance.
+   !> covariance; hx becomes the anomalies, in place.
    subroutine scale_by_errors(observations, hx, anomalies, innovations)
       type(observations_type), intent(in) :: observations
-      real(wp), allocatable, intent(inout) :: hx(:, :, :)
+      real(wp), allocatable, intent(inout) :: hx(:, :)
       real(wp), allocatable, intent(out) :: anomalies(:, :)
       real(wp), intent(out) :: innovations(:)
-      real(wp) :: factor(observations%n)
+      integer, parameter :: block = 1024
+      real(wp) :: factor(block)
+      logical :: used(block)
       integer :: members
+      integer :: first
+      integer :: n
+      integer :: j
       integer :: m
 
-      members = size(hx, 3)
-      allocate (anomalies(observations%n, members))
-      where (observations%used())
-         factor = 1/(observations%error_sd*sqrt(real(members - 1, wp)))
-         innovations = (observations%value - observations%background)/observations%error_sd
-      elsewhere
-         factor = 0
-         innovations = 0
-      end where
-      do m = 1, members
-         where (observations%used())
-            anomalies(:, m) = (hx(:, 1, m) - observations%background)*factor
-         elsewhere
-            anomalies(:, m) = 0
-         end where
+      members = size(hx, 2)
+      do first = 0, observations%n - 1, block
+         n = min(block, observations%n - first)
+         do j = 1, n
+            associate (sd => observations%error_sd(first + j), i => first + j)
+               used(j) = observations%qc(i) == qc_assimilated
+               factor(j) = 0
+               innovations(i) = 0
+               if (.not. used(j)) cycle
+               factor(j) = 1/(sd*sqrt(real(members - 1, wp)))
+               innovations(i) = (observations%value(i) - observations%background(i))/sd
+            end associate
+         end do
+         do m = 1, members
+            do j = 1, n
+               hx(first + j, m) = (hx(first + j, m) - observations%background(first + j))*factor(j)
+            end do
+            where (.not. used(:n)) hx(first + 1:first + n, m) = 0
+         end do
       end do
-      deallocate (hx)
+      call move_alloc(hx, anomalies)
    end subroutine scale_by_errors
 end module da_analysis_ensemble_filter

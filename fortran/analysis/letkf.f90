@@ -36,6 +36,9 @@ module da_analysis_letkf
    !> instrument.
    real(wp), parameter :: most_precise = 1.0e30_wp
 
+   !> Points whose observations are brought in together: few enough for these to stay in the cache.
+   integer, parameter :: window = 512
+
    !> What a rank's local analyses share.
    type :: work_type
       real(wp), allocatable :: shifts(:)
@@ -87,15 +90,18 @@ contains
       integer :: past
       integer :: i
 
-      call gather_local_observations(domain, self%localisation, observations, anomalies, &
+      call gather_local_observations(domain, self%localisation, 0, observations, anomalies, &
                                      innovations, local)
-      call prepare_work(domain, local, ensemble%members, work, error)
+      call prepare_work(domain, observations, anomalies, innovations, local, work, error)
       if (allocated(error)) return
       work%rotation = identity(ensemble%members)
       if (self%rotation) then
          call random_rotation(random_key_type(self%seed, stream_rotation, cycle), work%rotation)
       end if
       do i = 1, domain%n, lanes
+         if (mod(i - 1, window) == 0) then
+            call local%load(observations, anomalies, innovations, i, min(i + window - 1, domain%n))
+         end if
          call local%range_of(i, first, past)
          call local%range_of(min(i + lanes - 1, domain%n), past, last)
          call analyse_block(self, local, i, first, max(last - first + 1, 0), domain%n, &
@@ -105,28 +111,46 @@ contains
 
    !> Work space, and the nodes of the inverse square root: the same on all ranks, since they follow
    !> from the largest eigenvalue that any point's S can have.
-   subroutine prepare_work(domain, local, members, work, error)
+   subroutine prepare_work(domain, observations, anomalies, innovations, local, work, error)
       type(domain_type), intent(in) :: domain
-      type(local_observations_type), intent(in) :: local
-      integer, intent(in) :: members
+      type(observations_type), intent(in) :: observations
+      real(wp), intent(in) :: anomalies(:, :)
+      real(wp), intent(in) :: innovations(:)
+      type(local_observations_type), intent(inout) :: local
       type(work_type), intent(out) :: work
       type(error_type), allocatable, intent(out) :: error
       real(wp), parameter :: tolerance = 1.0e-13_wp
+      real(wp) :: length(window)
       real(wp) :: largest(2)
+      integer :: members
       integer :: first
       integer :: last
+      integer :: block_first
       integer :: longest
       integer :: i
       integer :: j
 
+      members = size(anomalies, 2)
       largest = 0
-      do j = 1, size(local%rows, 2)
-         largest(1) = max(largest(1), dot_product(local%rows(:members, j), local%rows(:members, j)))
+      do j = 1, size(innovations), window
+         length = 0
+         last = min(j + window - 1, size(innovations))
+         do i = 1, members
+            length(:last - j + 1) = length(:last - j + 1) + anomalies(j:last, i)**2
+         end do
+         largest(1) = max(largest(1), maxval(length))
+         if (.not. all(length <= huge(1.0_wp))) largest(1) = huge(1.0_wp)
       end do
-      if (.not. all(abs(local%rows) <= huge(1.0_wp))) largest(1) = huge(1.0_wp)
+      if (.not. all(abs(innovations) <= huge(1.0_wp))) largest(1) = huge(1.0_wp)
+      longest = 0
       do i = 1, domain%n
+         if (mod(i - 1, window) == 0) then
+            call local%place(observations, i, min(i + window - 1, domain%n))
+         end if
          call local%range_of(i, first, last)
          largest(2) = max(largest(2), real(last - first + 1, wp))
+         if (mod(i - 1, lanes) == 0) block_first = first
+         longest = max(longest, last - block_first + 1)
       end do
       call domain%communicator%maxima(largest)
       if (largest(1) > most_precise) then
@@ -135,12 +159,6 @@ contains
       end if
       call inverse_root_nodes(2.0_wp**exponent(1 + largest(1)*largest(2)), tolerance, work%shifts, &
                               work%node_weights)
-      longest = 0
-      do i = 1, domain%n, lanes
-         call local%range_of(i, first, last)
-         call local%range_of(min(i + lanes - 1, domain%n), j, last)
-         longest = max(longest, last - first + 1)
-      end do
       allocate (work%weights(lanes, longest + stride))
       allocate (work%s(lanes, members, members))
       allocate (work%solves(lanes, 2, size(work%shifts), members))
@@ -173,8 +191,8 @@ contains
                  factor => work%vectors(:, :, 3), mean_weights => work%vectors(:, :, 4), &
                  anomalies => work%vectors(:, :, 5), turned => work%vectors(:, :, 6), &
                  solution => work%vectors(:, :, 7))
-         call local_gram(members, filled, size(local%rows, 1), local%rows(:, first:first + filled &
-                                                                          - 1), &
+         call local_gram(members, filled, size(local%rows, 1), &
+                         local%rows(:, first - local%before:first - local%before + filled), &
                          work%weights, work%s, anomalies)
          call tridiagonalise(members, work%s, diagonal, beside, factor)
          call reflect_forwards(members, work%s, factor, anomalies)

@@ -8,14 +8,16 @@ module da_analysis_local_observations
    private
    public :: local_observations_type, gather_local_observations, padding
 
-   !> Elements that kernels may read beyond the last one of a row, and beyond the last row.
-   integer, parameter :: padding = 4
+   !> Rows that kernels may read beyond the last one.
+   integer, parameter :: padding = 5
 
-   !> Observations of the slab and of a halo of the cutoff's width, from left to right.
+   !> Observations of the slab and of a halo of the cutoff's width, counted from left to right; at
+   !> hand are those around the points last placed or loaded, as elements j - before.
    type :: local_observations_type
-      !> rows(:, j): scaled anomalies of the members, then the scaled innovation, then some that
-      !> mean nothing, so that kernels may read on; likewise a few rows behind the last.
+      !> Scaled anomalies of the members, the scaled innovation, one element that means nothing;
+      !> likewise a few rows behind the last.
       real(wp), allocatable :: rows(:, :)
+      integer :: before = 0
       !> Position as the slab's point (on a circle unrolled) and the fraction beyond it: kept apart,
       !> since only then is a distance the same number whichever slab it is taken from.
       integer, allocatable, private :: cell(:)
@@ -24,9 +26,17 @@ module da_analysis_local_observations
       !> The reach is half the circle: its two ends are the same place, and only one counts.
       logical, private :: round = .false.
       type(localisation_config), private :: localisation
+      !> Cells around a point that hold its observations; cells beyond the slab that are known.
+      integer, private :: width = 0
       integer, private :: halo = 0
       integer, allocatable, private :: start(:)
+      !> The slab's own observations are own(1) + 1 … own(2).
+      integer, private :: own(2) = 0
+      !> Rows of the halo's, left and right, with the slab's own that lie near its ends between.
+      real(wp), allocatable, private :: edges(:, :)
    contains
+      procedure :: place
+      procedure :: load
       procedure :: range_of
       procedure :: offset
       procedure :: weights_of
@@ -34,52 +44,147 @@ module da_analysis_local_observations
 
 contains
 
-   !> Collect what the slab's analyses need; `anomalies` are given up on the way.
-   subroutine gather_local_observations(domain, localisation, observations, anomalies, &
+   !> Collect what analyses of the slab's points need, and of `margin` points on either side of it.
+   subroutine gather_local_observations(domain, localisation, margin, observations, anomalies, &
                                         innovations, local)
       type(domain_type), intent(inout) :: domain
       type(localisation_config), intent(in) :: localisation
+      integer, intent(in) :: margin
       type(observations_type), intent(in) :: observations
-      real(wp), allocatable, intent(inout) :: anomalies(:, :)
+      real(wp), intent(in) :: anomalies(:, :)
       real(wp), intent(in) :: innovations(:)
       type(local_observations_type), intent(out) :: local
       integer, allocatable :: counts(:)
-      integer :: members
-      integer :: total
-      integer :: own
       integer :: i
-      integer :: j
 
-      members = size(anomalies, 2)
       local%localisation = localisation
       local%round = cutoff(localisation) >= 0.5_wp*domain%total
       local%reach = min(cutoff(localisation), 0.5_wp*domain%total)
-      local%halo = ceiling(local%reach)
+      local%width = ceiling(local%reach)
+      local%halo = local%width + margin
       call count_by_cell(domain, local%halo, observations, counts)
       allocate (local%start(size(counts) + 1))
       local%start(1) = 1
       do i = 1, size(counts)
          local%start(i + 1) = local%start(i) + counts(i)
       end do
-      total = sum(counts)
-      allocate (local%rows(members + 1 + padding, total + padding), source=0.0_wp)
-      allocate (local%cell(total + padding), source=0)
-      allocate (local%fraction(total + padding), source=0.0_wp)
-      own = local%start(local%halo + 1) - 1
+      local%own = local%start([local%halo + 1, local%halo + domain%n + 1]) - 1
+      allocate (local%rows(size(anomalies, 2) + 2, 0), local%cell(0), local%fraction(0))
+      call fetch_edges(domain, observations, anomalies, innovations, counts, local)
+   end subroutine gather_local_observations
+
+   !> Swap rows with the neighbours. Of the slab's own only those near its ends take part: counts of
+   !> cells further inside are set to zero.
+   subroutine fetch_edges(domain, observations, anomalies, innovations, counts, local)
+      type(domain_type), intent(inout) :: domain
+      type(observations_type), intent(in) :: observations
+      real(wp), intent(in) :: anomalies(:, :)
+      real(wp), intent(in) :: innovations(:)
+      integer, intent(inout) :: counts(:)
+      type(local_observations_type), intent(inout) :: local
+      integer :: members
+      integer :: row
+      integer :: j
+
+      members = size(anomalies, 2)
+      counts(2*local%halo + 1:domain%n) = 0
+      allocate (local%edges(members + 2, sum(counts)))
+      row = local%own(1)
       do j = 1, observations%n
-         local%rows(:members, own + j) = anomalies(j, :)
-         local%rows(members + 1, own + j) = innovations(j)
-         local%rows(members + 2, own + j) = observations%position(j) - int(observations%position(j))
+         if (counts(local%halo + cell_of(domain, observations%position(j))) == 0) cycle
+         row = row + 1
+         local%edges(:members, row) = anomalies(j, :)
+         local%edges(members + 1, row) = innovations(j)
+         local%edges(members + 2, row) = observations%position(j) - int(observations%position(j))
       end do
-      deallocate (anomalies)
-      call domain%fetch_rows([local%halo, local%halo], counts, local%rows)
-      do i = 1, size(counts)
-         do j = local%start(i), local%start(i + 1) - 1
-            local%cell(j) = i - local%halo
-            local%fraction(j) = local%rows(members + 2, j)
+      call domain%fetch_rows([local%halo, local%halo], counts, local%edges)
+   end subroutine fetch_edges
+
+   !> The slab's point at or left of a position.
+   pure function cell_of(domain, position) result(cell)
+      type(domain_type), intent(in) :: domain
+      real(wp), intent(in) :: position
+      integer :: cell
+
+      cell = int(position) + 2 - domain%first
+   end function cell_of
+
+   !> Take in where all observations within reach of the points i … last lie.
+   subroutine place(self, observations, i, last)
+      class(local_observations_type), intent(inout) :: self
+      type(observations_type), intent(in) :: observations
+      integer, intent(in) :: i
+      integer, intent(in) :: last
+      integer :: beyond
+      integer :: past
+      integer :: cell
+      integer :: j
+
+      self%before = self%start(i + self%halo - self%width) - 1
+      past = self%start(last + self%halo + self%width + 1)
+      if (size(self%cell) < past - self%before) then
+         deallocate (self%cell, self%fraction)
+         allocate (self%cell(past - self%before), self%fraction(past - self%before))
+      end if
+      do cell = i - self%width, last + self%width
+         do j = self%start(cell + self%halo), self%start(cell + self%halo + 1) - 1
+            self%cell(j - self%before) = cell
          end do
       end do
-   end subroutine gather_local_observations
+      beyond = size(self%edges, 2) - self%start(size(self%start)) + 1
+      associate (fraction_row => size(self%edges, 1))
+         do j = self%before + 1, past - 1
+            if (j <= self%own(1)) then
+               self%fraction(j - self%before) = self%edges(fraction_row, j)
+            else if (j > self%own(2)) then
+               self%fraction(j - self%before) = self%edges(fraction_row, beyond + j)
+            else
+               associate (position => observations%position(j - self%own(1)))
+                  self%fraction(j - self%before) = position - int(position)
+               end associate
+            end if
+         end do
+      end associate
+   end subroutine place
+
+   !> Take in the rows of these observations, too.
+   subroutine load(self, observations, anomalies, innovations, i, last)
+      class(local_observations_type), intent(inout) :: self
+      type(observations_type), intent(in) :: observations
+      real(wp), intent(in) :: anomalies(:, :)
+      real(wp), intent(in) :: innovations(:)
+      integer, intent(in) :: i
+      integer, intent(in) :: last
+      integer, dimension(2) :: bounds, inside
+      integer :: members
+      integer :: beyond
+      integer :: j
+      integer :: m
+
+      call self%place(observations, i, last)
+      members = size(anomalies, 2)
+      bounds = self%start([i + self%halo - self%width, last + self%halo + self%width + 1]) - 1
+      if (size(self%rows, 2) < bounds(2) - bounds(1) + padding) then
+         deallocate (self%rows)
+         allocate (self%rows(members + 2, bounds(2) - bounds(1) + padding), source=0.0_wp)
+      end if
+      beyond = size(self%edges, 2) - self%start(size(self%start)) + 1
+      do j = bounds(1) + 1, min(bounds(2), self%own(1))
+         self%rows(:, j - self%before) = self%edges(:, j)
+      end do
+      inside = min(max(bounds, self%own(1)), self%own(2))
+      do m = 1, members
+         do j = inside(1) + 1, inside(2)
+            self%rows(m, j - self%before) = anomalies(j - self%own(1), m)
+         end do
+      end do
+      do j = inside(1) + 1, inside(2)
+         self%rows(members + 1, j - self%before) = innovations(j - self%own(1))
+      end do
+      do j = max(bounds(1), self%own(2)) + 1, bounds(2)
+         self%rows(:, j - self%before) = self%edges(:, beyond + j)
+      end do
+   end subroutine load
 
    !> How far observation j lies to the right of the slab's point i.
    elemental function offset(self, j, i) result(distance)
@@ -88,7 +193,7 @@ contains
       integer, intent(in) :: i
       real(wp) :: distance
 
-      distance = (self%cell(j) - i) + self%fraction(j)
+      distance = (self%cell(j - self%before) - i) + self%fraction(j - self%before)
    end function offset
 
    !> The weights of observations first … first + n - 1 in the analyses of points i … i +
@@ -104,7 +209,7 @@ contains
 
       do j = 1, size(weights, 2)
          do l = 1, size(weights, 1)
-            offsets(l) = (self%cell(first + j - 1) - (i + l - 1)) + self%fraction(first + j - 1)
+            offsets(l) = self%offset(first + j - 1, i + l - 1)
          end do
          call tapers(self%localisation, size(offsets), offsets, weights(:, j))
          do l = 1, size(weights, 1)
@@ -127,11 +232,14 @@ contains
 
       own = 0
       do j = 1, observations%n
-         cell = int(observations%position(j)) + 2 - domain%first
+         cell = cell_of(domain, observations%position(j))
          own(cell, 1) = own(cell, 1) + 1
       end do
       call domain%fetch_halo(1, own, left, right)
-      counts = nint([left(:, 1), own(:, 1), right(:, 1)])
+      allocate (counts(halo + domain%n + halo))
+      counts(:halo) = nint(left(:, 1))
+      counts(halo + 1:halo + domain%n) = nint(own(:, 1))
+      counts(halo + domain%n + 1:) = nint(right(:, 1))
    end subroutine count_by_cell
 
    !> The observations first … last that lie within the cutoff of the slab's point i, each one once.
@@ -141,12 +249,12 @@ contains
       integer, intent(out) :: first
       integer, intent(out) :: last
 
-      first = self%start(i)
-      do while (first < self%start(i + 2*self%halo + 1))
+      first = self%start(i + self%halo - self%width)
+      do while (first < self%start(i + self%halo + self%width + 1))
          if (self%offset(first, i) >= -self%reach) exit
          first = first + 1
       end do
-      last = self%start(i + 2*self%halo + 1) - 1
+      last = self%start(i + self%halo + self%width + 1) - 1
       do while (last >= first)
          if (self%offset(last, i) < self%reach) exit
          if (self%offset(last, i) <= self%reach .and. .not. self%round) exit

@@ -43,18 +43,16 @@ contains
       class(model_type), intent(in) :: model
    end subroutine prepare
 
-   !> The ensemble in observation space, hx(n, 1, members), and its mean and spread at each
+   !> The ensemble in observation space, hx(n, members), and its mean and spread at each
    !> observation.
    subroutine observe_background(domain, ensemble, observations, hx)
       type(domain_type), intent(inout) :: domain
       type(ensemble_type), intent(in) :: ensemble
       type(observations_type), intent(inout) :: observations
-      real(wp), allocatable, intent(out) :: hx(:, :, :)
-      class(operator_type), allocatable :: operator
+      real(wp), allocatable, intent(out) :: hx(:, :)
 
-      allocate (hx(observations%n, 1, ensemble%members))
-      call new_observation_operator(observations, domain, operator)
-      call operator%forward(domain, ensemble%x, hx)
+      allocate (hx(observations%n, ensemble%members))
+      call observe(domain, ensemble, observations, observations%n, ensemble%members, hx)
       call mean_of_members(observations%n, ensemble%members, hx, observations%background)
       call spread_of_members(observations%n, ensemble%members, hx, observations%background, &
                              observations%background_sd)
@@ -65,12 +63,24 @@ contains
       type(domain_type), intent(inout) :: domain
       type(ensemble_type), intent(in) :: ensemble
       type(observations_type), intent(inout) :: observations
-      class(operator_type), allocatable :: operator
-      real(wp), allocatable :: hx(:, :, :)
+      real(wp), allocatable :: hx(:, :)
 
-      allocate (hx(observations%n, 1, ensemble%members))
-      call new_observation_operator(observations, domain, operator)
-      call operator%forward(domain, ensemble%x, hx)
+      allocate (hx(observations%n, ensemble%members), observations%analysis(observations%n))
+      call observe(domain, ensemble, observations, observations%n, ensemble%members, hx)
       call mean_of_members(observations%n, ensemble%members, hx, observations%analysis)
    end subroutine observe_analysis
+
+   !> The members in observation space, in the shape that operators have.
+   subroutine observe(domain, ensemble, observations, n, members, hx)
+      type(domain_type), intent(inout) :: domain
+      type(ensemble_type), intent(in) :: ensemble
+      type(observations_type), intent(in) :: observations
+      integer, intent(in) :: n
+      integer, intent(in) :: members
+      real(wp), intent(out) :: hx(n, 1, members)
+      class(operator_type), allocatable :: operator
+
+      call new_observation_operator(observations, domain, operator)
+      call operator%forward(domain, ensemble%x, hx)
+   end subroutine observe
 end module da_analysis_type

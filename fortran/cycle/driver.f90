@@ -130,7 +130,7 @@ contains
       type(run_file_type), intent(inout) :: output
       type(error_type), allocatable, intent(out) :: error
       type(observations_type) :: observations
-      real(wp), dimension(size(ensemble%x, 1), size(ensemble%x, 2), 2) :: means, sds
+      real(wp), allocatable, dimension(:, :, :) :: means, sds
 
       associate (config => run%config, domain => run%domain)
          call config%model%forecast(domain, config%steps, ensemble%x)
@@ -141,6 +141,7 @@ contains
          if (allocated(error)) return
 
          call domain%timer%start(phase_verification)
+         allocate (means(domain%n, size(ensemble%x, 2), 1), sds(domain%n, size(ensemble%x, 2), 1))
          call ensemble%mean(means(:, :, 1))
          call ensemble%spread(means(:, :, 1), sds(:, :, 1))
          call domain%timer%stop()
@@ -155,6 +156,8 @@ contains
          end if
 
          call domain%timer%start(phase_verification)
+         call add_field(means)
+         call add_field(sds)
          call ensemble%mean(means(:, :, 2))
          call ensemble%spread(means(:, :, 2), sds(:, :, 2))
          call score(run, cycle, means(:, 1, :), sds(:, 1, :), observations, record, error)
@@ -168,6 +171,16 @@ contains
       end associate
       call write_cycle(run, cycle, means, sds, ensemble, observations, output, error)
    end subroutine one_cycle
+
+   !> Room for one field more; not before it is needed: the analysis wants the memory.
+   pure subroutine add_field(fields)
+      real(wp), allocatable, intent(inout) :: fields(:, :, :)
+      real(wp), allocatable :: more(:, :, :)
+
+      allocate (more(size(fields, 1), size(fields, 2), size(fields, 3) + 1))
+      more(:, :, :size(fields, 3)) = fields
+      call move_alloc(more, fields)
+   end subroutine add_field
 
    !> The cycle's scores; a state that is not finite ends the run.
    subroutine score(run, cycle, means, sds, observations, record, error)

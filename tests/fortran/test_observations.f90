@@ -133,8 +133,9 @@ contains
       allocate (anomalies(observations%n, 2))
       anomalies(:, 1) = observations%position
       anomalies(:, 2) = 7
-      call gather_local_observations(domain, config, observations, anomalies, &
+      call gather_local_observations(domain, config, 0, observations, anomalies, &
                                      observations%position, local)
+      call local%load(observations, anomalies, observations%position, 1, domain%n)
       right = .true.
       do i = 1, domain%n
          call local%range_of(i, first, last)
@@ -149,7 +150,8 @@ contains
          end do
          found = 0
          do j = first, last
-            distance = modulo(local%rows(1, j) - (domain%first + i - 2), real(points, wp))
+            position = local%rows(1, j - local%before)
+            distance = modulo(position - (domain%first + i - 2), real(points, wp))
             distance = min(distance, points - distance)
             right = right .and. abs(abs(local%offset(j, i)) - distance) < 1.0e-12_wp
             if (distance <= radius) found = found + 1
