@@ -196,23 +196,25 @@ contains
       distance = (self%cell(j - self%before) - i) + self%fraction(j - self%before)
    end function offset
 
-   !> The weights of observations first … first + n - 1 in the analyses of points i … i +
-   !> size(weights, 1) - 1.
-   pure subroutine weights_of(self, i, first, weights)
+   !> The weights of observations first … first + size(weights, 2) - 1 in the analyses of some
+   !> points.
+   pure subroutine weights_of(self, points, first, weights)
       class(local_observations_type), intent(in) :: self
-      integer, intent(in) :: i
+      integer, intent(in) :: points(:)
       integer, intent(in) :: first
       real(wp), intent(out) :: weights(:, :)
-      real(wp) :: offsets(size(weights, 1))
+      real(wp) :: offsets(size(points))
       integer :: j
+      integer :: k
       integer :: l
 
       do j = 1, size(weights, 2)
-         do l = 1, size(weights, 1)
-            offsets(l) = self%offset(first + j - 1, i + l - 1)
+         k = first + j - 1 - self%before
+         do l = 1, size(points)
+            offsets(l) = (self%cell(k) - points(l)) + self%fraction(k)
          end do
          call tapers(self%localisation, size(offsets), offsets, weights(:, j))
-         do l = 1, size(weights, 1)
+         do l = 1, size(points)
             if (offsets(l) < -self%reach .or. offsets(l) > self%reach) weights(l, j) = 0
             if (self%round .and. offsets(l) >= self%reach) weights(l, j) = 0
          end do

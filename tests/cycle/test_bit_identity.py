@@ -45,6 +45,9 @@ CASES: dict[str, Groups] = {
         {"observations": {"positions": [*np.arange(39.5, 0.0, -1.75), 3.25, 3.25, 9.1, 0.0]}},
     ),
     "wider than the circle": case(LETKF, {"localisation": {"radius": 30.0, "taper": "boxcar"}}),
+    "interpolated weights": case(
+        LETKF, {"letkf": {"weights_every": 3}, "observations": {"stride": 1.7, "offset": 0.3}}
+    ),
     "gross errors": case(LETKF, {"observations": {"gross_error_limit": 2.5}}),
     "members": case(LETKF, {"output": {"members_every": 100, "fields_every": 7}}),
     "model error": case(LETKF, {"truth_lorenz96": {"forcing": 8.5, "dt": 0.025}}),
@@ -58,6 +61,9 @@ CASES: dict[str, Groups] = {
     "start from the truth": case(LETKF, {"ensemble": {"initial": "truth", "initial_sd": 0.5}}),
     "nothing but scores": case(LETKF, {"output": {"fields_every": 0, "feedback": False}}),
 }
+
+LOCAL = ["interpolated weights"]
+"""Ways of the local filter that reach beyond a slab each in their own manner."""
 
 ANALYSES = ["letkf", "etkf", "enkf_n", "denkf", "stochastic_enkf", "climatology", "none"]
 
@@ -90,7 +96,7 @@ def test_ranks_change_no_bit(
     assert same(run(with_points(name, 40), tmp_path, ranks), on_one_rank(name, 40))
 
 
-@pytest.mark.parametrize("name", ANALYSES)
+@pytest.mark.parametrize("name", ANALYSES + LOCAL)
 def test_slabs_narrower_than_a_halo_change_no_bit(
     name: str, on_one_rank: Callable[[str, int], Path], run: Run, tmp_path: Path
 ) -> None:
@@ -171,6 +177,11 @@ def test_neutral_inflation_changes_no_bit(run: Run, tmp_path: Path) -> None:
     factors = {"prior": 1.0, "rtpp": 0.0, "rtps": 0.0, "additive": 0.0}
     neutral = nml.merge(groups, {"inflation": factors})
     assert same(run(neutral, tmp_path / "neutral"), run(groups, tmp_path / "none"))
+
+
+def test_weights_at_every_point_change_no_bit(run: Run, tmp_path: Path) -> None:
+    neutral = case(LETKF, {"letkf": {"weights_every": 1}})
+    assert same(run(neutral, tmp_path / "neutral"), run(case(LETKF), tmp_path / "none"))
 
 
 def test_no_limit_and_a_limit_out_of_reach_change_no_bit(run: Run, tmp_path: Path) -> None:

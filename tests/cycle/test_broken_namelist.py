@@ -54,6 +54,7 @@ VALUES = {
     "no member": ("&ensemble members = 0 /", "&ensemble members = 0 at least 1"),
     "no inflation factor": ("&inflation prior = 0.0 /", "&inflation prior = 0.0 above 0.0"),
     "no radius": ("&localisation radius = 0.0 /", "&localisation radius = 0.0 above 0.0"),
+    "no weights": ("&letkf weights_every = 0 /", "&letkf weights_every = 0 at least 1"),
     "no observation error": ("&observations error_sd = 0.0 /", "&observations error_sd above 0.0"),
     "negative limit": ("&observations gross_error_limit = -1.0 /", "gross_error_limit at least 0"),
     "negative fields_every": ("&output fields_every = -1 /", "&output fields_every at least 0"),
