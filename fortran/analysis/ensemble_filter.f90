@@ -19,6 +19,7 @@ module da_analysis_ensemble_filter
       real(wp) :: gross_error_limit = 0
    contains
       procedure :: update
+      procedure :: face_observations
       procedure(assimilate), deferred :: assimilate
    end type ensemble_filter_type
 
@@ -51,9 +52,32 @@ contains
       type(ensemble_type), intent(inout) :: ensemble
       type(error_type), allocatable, intent(out) :: error
       type(background_memory_type) :: memory
-      real(wp), allocatable :: hx(:, :)
       real(wp), allocatable :: anomalies(:, :)
       real(wp), allocatable :: innovations(:)
+      real(wp), allocatable :: average(:, :)
+
+      call self%face_observations(domain, cycle, observations, ensemble, memory, anomalies, &
+                                  innovations)
+      call self%assimilate(domain, cycle, observations, anomalies, innovations, ensemble, error)
+      if (allocated(error)) return
+      allocate (average(size(ensemble%x, 1), size(ensemble%x, 2)))
+      call relax(self%inflation, memory, ensemble, average)
+      call inflate(self%inflation%posterior, ensemble, average)
+   end subroutine update
+
+   !> All that comes before the filter proper: inflation, the ensemble in observation space, quality
+   !> control.
+   subroutine face_observations(self, domain, cycle, observations, ensemble, memory, anomalies, &
+                                innovations)
+      class(ensemble_filter_type), intent(in) :: self
+      type(domain_type), intent(inout) :: domain
+      integer, intent(in) :: cycle
+      type(observations_type), intent(inout) :: observations
+      type(ensemble_type), intent(inout) :: ensemble
+      type(background_memory_type), intent(out) :: memory
+      real(wp), allocatable, intent(out) :: anomalies(:, :)
+      real(wp), allocatable, intent(out) :: innovations(:)
+      real(wp), allocatable :: hx(:, :)
       real(wp), allocatable :: average(:, :)
 
       allocate (average(size(ensemble%x, 1), size(ensemble%x, 2)))
@@ -66,12 +90,7 @@ contains
       call check_gross_errors(self%gross_error_limit, observations)
       allocate (innovations(observations%n))
       call scale_by_errors(observations, hx, anomalies, innovations)
-      call self%assimilate(domain, cycle, observations, anomalies, innovations, ensemble, error)
-      if (allocated(error)) return
-      allocate (average(size(ensemble%x, 1), size(ensemble%x, 2)))
-      call relax(self%inflation, memory, ensemble, average)
-      call inflate(self%inflation%posterior, ensemble, average)
-   end subroutine update
+   end subroutine face_observations
 
    !> Observation space in units in which R is the identity and the anomalies' product the
    !> covariance; hx becomes the anomalies, in place.

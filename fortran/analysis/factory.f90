@@ -10,6 +10,7 @@ module da_analysis_factory
    use da_analysis_etkf, only: etkf_config, new_etkf, read_etkf
    use da_analysis_letkf, only: letkf_config, new_letkf, read_letkf
    use da_analysis_stochastic_enkf, only: new_stochastic_enkf
+   use da_analysis_study, only: study_config, read_study
    use da_analysis_type, only: analysis_type
    use da_ensemble_inflation, only: inflation_config, no_inflation, read_inflation
    use da_ensemble_localisation, only: localisation_config, read_localisation
@@ -36,6 +37,7 @@ contains
       type(enkf_n_config) :: enkf_n
       type(letkf_config) :: letkf
       type(localisation_config) :: localisation
+      type(study_config) :: studied
 
       select case (name)
       case ('none')
@@ -49,6 +51,8 @@ contains
          call read_letkf(namelists, letkf, error)
          if (allocated(error)) return
          call read_localisation(namelists, localisation, error)
+         if (allocated(error)) return
+         call read_study(namelists, letkf%weights_every, studied, error)
          if (.not. allocated(error)) filter = new_letkf(letkf, localisation)
       case ('enkf_n')
          call read_enkf_n(namelists, enkf_n, error)
@@ -77,6 +81,7 @@ contains
          return
       end if
       analysis%seed = seed
+      analysis%studied = studied
    end subroutine read_analysis
 
    !> Every scheme's groups, those of the default one active.
@@ -87,10 +92,12 @@ contains
       type(letkf_config) :: letkf
       type(localisation_config) :: localisation
       type(inflation_config) :: inflation
+      type(study_config) :: studied
       type(error_type), allocatable :: error
 
       call read_letkf(namelists, letkf, error)
       call read_localisation(namelists, localisation, error)
+      call read_study(namelists, letkf%weights_every, studied, error)
       call read_inflation(namelists, inflation, error)
       namelists%alternative = .true.
       call read_etkf(namelists, etkf, error)

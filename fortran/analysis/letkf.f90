@@ -11,7 +11,10 @@ module da_analysis_letkf
    use da_analysis_ensemble_filter, only: ensemble_filter_type
    use da_analysis_letkf_core, only: work_type, prepare_work, decompose, window
    use da_analysis_letkf_interpolation, only: interpolate_weights
+   use da_analysis_letkf_study, only: study_points
    use da_analysis_local_observations, only: local_observations_type, gather_local_observations
+   use da_analysis_study, only: local_analysis_type
+   use da_ensemble_inflation, only: background_memory_type
    use da_ensemble_localisation, only: localisation_config
    use da_ensemble_type, only: ensemble_type
    use da_observation_type, only: observations_type
@@ -31,6 +34,7 @@ module da_analysis_letkf
       type(localisation_config) :: localisation
    contains
       procedure :: assimilate
+      procedure :: study
    end type letkf_type
 
 contains
@@ -79,10 +83,7 @@ contains
                                      observations, anomalies, innovations, local)
       call prepare_work(domain, observations, anomalies, innovations, local, work, error)
       if (allocated(error)) return
-      work%rotation = identity(ensemble%members)
-      if (self%rotation) then
-         call random_rotation(random_key_type(self%seed, stream_rotation, cycle), work%rotation)
-      end if
+      work%rotation = rotation_of(self, cycle, ensemble%members)
       do i = 1, domain%n, window
          last = min(i + window - 1, domain%n)
          if (self%weights_every > 1) then
@@ -95,6 +96,53 @@ contains
          end if
       end do
    end subroutine assimilate
+
+   !> What all anomalies of a cycle's analysis are turned by.
+   function rotation_of(self, cycle, members) result(rotation)
+      class(letkf_type), intent(in) :: self
+      integer, intent(in) :: cycle
+      integer, intent(in) :: members
+      real(wp) :: rotation(members, members)
+
+      rotation = identity(members)
+      if (self%rotation) then
+         call random_rotation(random_key_type(self%seed, stream_rotation, cycle), rotation)
+      end if
+   end function rotation_of
+
+   !> Local analyses, worked out on copies of observations and ensemble, beside the filter's own.
+   subroutine study(self, domain, cycle, observations, ensemble, studies, error)
+      class(letkf_type), intent(in) :: self
+      type(domain_type), intent(inout) :: domain
+      integer, intent(in) :: cycle
+      type(observations_type), intent(in) :: observations
+      type(ensemble_type), intent(in) :: ensemble
+      type(local_analysis_type), allocatable, intent(out) :: studies(:)
+      type(error_type), allocatable, intent(out) :: error
+      type(observations_type) :: seen
+      type(ensemble_type) :: turned
+      type(background_memory_type) :: memory
+      real(wp), allocatable :: anomalies(:, :)
+      real(wp), allocatable :: innovations(:)
+      integer :: k
+
+      seen = observations
+      turned = ensemble
+      call self%face_observations(domain, cycle, seen, turned, memory, anomalies, innovations)
+      call study_points(domain, self%localisation, self%studied%points, &
+                        rotation_of(self, cycle, ensemble%members), seen, anomalies, innovations, &
+                        turned, studies, error)
+      call domain%communicator%agree(error)
+      if (allocated(error)) return
+      call self%assimilate(domain, cycle, seen, anomalies, innovations, turned, error)
+      if (allocated(error)) return
+      do k = 1, size(studies)
+         associate (fast => turned%x(studies(k)%point + 2 - domain%first, :, :))
+            studies(k)%difference = maxval(abs(fast - studies(k)%analysis))
+            studies(k)%analysis = fast
+         end associate
+      end do
+   end subroutine study
 
    !> The analyses of the slab's points start … last.
    subroutine analyse_points(self, local, start, last, points, components, members, work, x)

@@ -3,6 +3,7 @@ module da_analysis_type
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
    use da_base_error, only: error_type
+   use da_analysis_study, only: study_config, local_analysis_type
    use da_ensemble_type, only: ensemble_type, mean_of_members, spread_of_members
    use da_model_type, only: model_type
    use da_observation_factory, only: new_observation_operator
@@ -15,8 +16,10 @@ module da_analysis_type
    type, abstract :: analysis_type
       character(len=:), allocatable :: name
       integer :: seed = 0
+      type(study_config) :: studied
    contains
       procedure :: prepare
+      procedure :: study
       procedure(update), deferred :: update
    end type analysis_type
 
@@ -42,6 +45,20 @@ contains
       type(domain_type), intent(inout) :: domain
       class(model_type), intent(in) :: model
    end subroutine prepare
+
+   !> The local analyses that `studied` asks for, this rank's, as `update` is about to make them; only
+   !> schemes that have such are asked.
+   subroutine study(self, domain, cycle, observations, ensemble, studies, error)
+      class(analysis_type), intent(in) :: self
+      type(domain_type), intent(inout) :: domain
+      integer, intent(in) :: cycle
+      type(observations_type), intent(in) :: observations
+      type(ensemble_type), intent(in) :: ensemble
+      type(local_analysis_type), allocatable, intent(out) :: studies(:)
+      type(error_type), allocatable, intent(out) :: error
+
+      allocate (studies(0))
+   end subroutine study
 
    !> The ensemble in observation space, hx(n, members), and its mean and spread at each
    !> observation.
