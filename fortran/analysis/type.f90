@@ -46,8 +46,8 @@ contains
       class(model_type), intent(in) :: model
    end subroutine prepare
 
-   !> The local analyses that `studied` asks for, this rank's, as `update` is about to make them; only
-   !> schemes that have such are asked.
+   !> The local analyses that `studied` asks for, this rank's, as `update` is about to make them;
+   !> only schemes that have such are asked.
    subroutine study(self, domain, cycle, observations, ensemble, studies, error)
       class(analysis_type), intent(in) :: self
       type(domain_type), intent(inout) :: domain

@@ -1,8 +1,8 @@
 !> Local analyses in a netCDF file of their own, written by the root.
 !>
 !> Analyses have all the same shape but for their observations, which follow one another along one
-!> dimension (a contiguous ragged array of the CF conventions). Until the run is complete the file is
-!> called `<file>.part`.
+!> dimension (a contiguous ragged array of the CF conventions). Until the run is complete the file
+!> is called `<file>.part`.
 module da_io_study_file
    use netcdf, only: nf90_create, nf90_open, nf90_close, nf90_enddef, nf90_sync, nf90_def_dim, &
       nf90_def_var, nf90_put_att, nf90_put_var, nf90_get_var, nf90_inq_varid, nf90_strerror, &
