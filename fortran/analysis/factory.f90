@@ -8,7 +8,7 @@ module da_analysis_factory
    use da_analysis_enkf_n, only: enkf_n_config, new_enkf_n, read_enkf_n
    use da_analysis_ensemble_filter, only: ensemble_filter_type
    use da_analysis_etkf, only: etkf_config, new_etkf, read_etkf
-   use da_analysis_letkf, only: letkf_config, new_letkf, read_letkf
+   use da_analysis_letkf, only: letkf_config, new_letkf, read_letkf, check_letkf
    use da_analysis_stochastic_enkf, only: new_stochastic_enkf
    use da_analysis_study, only: study_config, read_study
    use da_analysis_type, only: analysis_type
@@ -51,6 +51,8 @@ contains
          call read_letkf(namelists, letkf, error)
          if (allocated(error)) return
          call read_localisation(namelists, localisation, error)
+         if (allocated(error)) return
+         call check_letkf(namelists%file, letkf, localisation, error)
          if (allocated(error)) return
          call read_study(namelists, letkf%weights_every, studied, error)
          if (.not. allocated(error)) filter = new_letkf(letkf, localisation)

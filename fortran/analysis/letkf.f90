@@ -3,16 +3,18 @@
 module da_analysis_letkf
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
-   use da_base_error, only: error_type
+   use da_base_error, only: error_type, input_error
    use da_base_linear_algebra, only: random_rotation, identity
    use da_base_namelists, only: namelists_type
    use da_base_random, only: random_key_type, stream_rotation
+   use da_base_text, only: to_text
    use da_base_tridiagonal_kernels, only: lanes, reflect_forwards, reflect_backwards, solve_shifted
    use da_analysis_ensemble_filter, only: ensemble_filter_type
    use da_analysis_letkf_core, only: work_type, prepare_work, decompose, window
    use da_analysis_letkf_interpolation, only: interpolate_weights
    use da_analysis_letkf_study, only: study_points
-   use da_analysis_local_observations, only: local_observations_type, gather_local_observations
+   use da_analysis_local_observations, only: local_observations_type, &
+      gather_local_observations, adaptivity_type
    use da_analysis_study, only: local_analysis_type
    use da_ensemble_inflation, only: background_memory_type
    use da_ensemble_localisation, only: localisation_config
@@ -20,17 +22,19 @@ module da_analysis_letkf
    use da_observation_type, only: observations_type
    implicit none
    private
-   public :: letkf_type, letkf_config, new_letkf, read_letkf
+   public :: letkf_type, letkf_config, new_letkf, read_letkf, check_letkf
 
    !> `&letkf`
    type :: letkf_config
       logical :: rotation = .true.
       integer :: weights_every = 1
+      type(adaptivity_type) :: adaptivity
    end type letkf_config
 
    type, extends(ensemble_filter_type) :: letkf_type
       logical :: rotation = .true.
       integer :: weights_every = 1
+      type(adaptivity_type) :: adaptivity
       type(localisation_config) :: localisation
    contains
       procedure :: assimilate
@@ -51,8 +55,43 @@ contains
       call namelists%get('weights_every', config%weights_every, &
                          'compute weights at every so many grid points and interpolate them '// &
                          'linearly between (Yang et al. 2009); 1: at all', minimum=1)
+      call namelists%get('effective_observations', config%adaptivity%effective_observations, &
+                         'widen the radius of &localisation where that is needed for tapers to '// &
+                         'sum to this, e.g. the number of members (Kirchgessner et al. 2014); '// &
+                         '0: nowhere', minimum=0.0_wp)
+      call namelists%get('radius_maximum', config%adaptivity%radius_maximum, &
+                         'with effective_observations: the radius in grid points that it stays '// &
+                         'within', minimum=0.0_wp)
       call namelists%close_group(error)
    end subroutine read_letkf
+
+   !> What the local filter's settings and its localisation must agree on.
+   subroutine check_letkf(file, config, localisation, error)
+      character(len=*), intent(in) :: file
+      type(letkf_config), intent(in) :: config
+      type(localisation_config), intent(in) :: localisation
+      type(error_type), allocatable, intent(out) :: error
+      character(len=*), parameter :: steep(2) = [character(len=6) :: 'boxcar', 'none']
+
+      associate (wanted => config%adaptivity%effective_observations, &
+                 maximum => config%adaptivity%radius_maximum)
+         if (.not. wanted > 0) then
+            if (maximum > 0) then
+               call input_error(error, file//': &letkf radius_maximum = '//to_text(maximum)// &
+                                ': is not used without effective_observations')
+            end if
+         else if (any(steep == localisation%taper)) then
+            call input_error(error, file//': &letkf effective_observations = '//to_text(wanted)// &
+                             ": cannot be met with &localisation taper = '"// &
+                             localisation%taper//"': it does not fall steadily; use 'gaspari_cohn'")
+         else if (maximum <= localisation%radius) then
+            call input_error(error, file//': &letkf radius_maximum = '//to_text(maximum)// &
+                             ': must be above &localisation radius = '// &
+                             to_text(localisation%radius)//', the least with '// &
+                             'effective_observations')
+         end if
+      end associate
+   end subroutine check_letkf
 
    function new_letkf(config, localisation) result(self)
       type(letkf_config), intent(in) :: config
@@ -62,6 +101,7 @@ contains
       self%name = 'letkf'
       self%rotation = config%rotation
       self%weights_every = config%weights_every
+      self%adaptivity = config%adaptivity
       self%localisation = localisation
    end function new_letkf
 
@@ -79,8 +119,9 @@ contains
       integer :: i
       integer :: last
 
-      call gather_local_observations(domain, self%localisation, self%weights_every - 1, &
-                                     observations, anomalies, innovations, local)
+      call gather_local_observations(domain, self%localisation, self%adaptivity, &
+                                     self%weights_every - 1, observations, anomalies, &
+                                     innovations, local)
       call prepare_work(domain, observations, anomalies, innovations, local, work, error)
       if (allocated(error)) return
       work%rotation = rotation_of(self, cycle, ensemble%members)
@@ -129,7 +170,7 @@ contains
       seen = observations
       turned = ensemble
       call self%face_observations(domain, cycle, seen, turned, memory, anomalies, innovations)
-      call study_points(domain, self%localisation, self%studied%points, &
+      call study_points(domain, self%localisation, self%adaptivity, self%studied%points, &
                         rotation_of(self, cycle, ensemble%members), seen, anomalies, innovations, &
                         turned, studies, error)
       call domain%communicator%agree(error)

@@ -97,11 +97,17 @@ contains
       integer :: filled
       integer :: first
       integer :: last
+      integer :: start
       integer :: past
       integer :: n
+      integer :: l
 
-      call local%range_of(points(1), first, past)
-      call local%range_of(points(lanes), past, last)
+      call local%range_of(points(1), first, last)
+      do l = 2, lanes
+         call local%range_of(points(l), start, past)
+         first = min(first, start)
+         last = max(last, past)
+      end do
       n = max(last - first + 1, 0)
       filled = stride*((n + stride - 1)/stride)
       call reserve(filled, work%weights)

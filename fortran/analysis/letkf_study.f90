@@ -5,7 +5,8 @@ module da_analysis_letkf_study
    use da_base_domain, only: domain_type
    use da_base_error, only: error_type
    use da_base_linear_algebra, only: eigen_type, new_eigen, identity
-   use da_analysis_local_observations, only: local_observations_type, gather_local_observations
+   use da_analysis_local_observations, only: local_observations_type, &
+      gather_local_observations, adaptivity_type
    use da_analysis_study, only: local_analysis_type, new_local_analysis
    use da_ensemble_localisation, only: localisation_config
    use da_ensemble_type, only: ensemble_type
@@ -27,10 +28,11 @@ contains
 
    !> The local analyses of those of the points (counted from 0) that lie on this slab, from the
    !> ensemble and observations as a filter is given them.
-   subroutine study_points(domain, localisation, points, rotation, observations, anomalies, &
-                           innovations, ensemble, studies, error)
+   subroutine study_points(domain, localisation, adaptivity, points, rotation, observations, &
+                           anomalies, innovations, ensemble, studies, error)
       type(domain_type), intent(inout) :: domain
       type(localisation_config), intent(in) :: localisation
+      type(adaptivity_type), intent(in) :: adaptivity
       integer, intent(in) :: points(:)
       real(wp), intent(in) :: rotation(:, :)
       type(observations_type), intent(in) :: observations
@@ -51,10 +53,10 @@ contains
       facts(:, kept_background) = observations%background
       facts(:, kept_error_sd) = observations%error_sd
       facts(:, kept_used) = merge(1.0_wp, 0.0_wp, observations%used())
-      call gather_local_observations(domain, localisation, 0, observations, anomalies, &
-                                     innovations, local)
-      call gather_local_observations(domain, localisation, 0, observations, facts, innovations, &
-                                     told)
+      call gather_local_observations(domain, localisation, adaptivity, 0, observations, &
+                                     anomalies, innovations, local)
+      call gather_local_observations(domain, localisation, adaptivity, 0, observations, facts, &
+                                     innovations, told)
       allocate (studies(count(points + 1 >= domain%first .and. points + 1 <= domain%last)))
       k = 0
       do p = 1, size(points)

@@ -48,6 +48,14 @@ CASES: dict[str, Groups] = {
     "interpolated weights": case(
         LETKF, {"letkf": {"weights_every": 3}, "observations": {"stride": 1.7, "offset": 0.3}}
     ),
+    "adaptive radius": case(
+        LETKF,
+        {
+            "letkf": {"effective_observations": 6.0, "radius_maximum": 9.0},
+            "localisation": {"radius": 2.0},
+            "observations": {"stride": 1.7, "gross_error_limit": 2.5},
+        },
+    ),
     "gross errors": case(LETKF, {"observations": {"gross_error_limit": 2.5}}),
     "members": case(LETKF, {"output": {"members_every": 100, "fields_every": 7}}),
     "model error": case(LETKF, {"truth_lorenz96": {"forcing": 8.5, "dt": 0.025}}),
@@ -62,7 +70,7 @@ CASES: dict[str, Groups] = {
     "nothing but scores": case(LETKF, {"output": {"fields_every": 0, "feedback": False}}),
 }
 
-LOCAL = ["interpolated weights"]
+LOCAL = ["interpolated weights", "adaptive radius"]
 """Ways of the local filter that reach beyond a slab each in their own manner."""
 
 ANALYSES = ["letkf", "etkf", "enkf_n", "denkf", "stochastic_enkf", "climatology", "none"]

@@ -40,6 +40,10 @@ VARIED: dict[str, Groups] = {
         "observations": {"gross_error_limit": 1.0},
     },
     "interpolated weights": {"letkf": {"weights_every": 2}, "study": {"points": [0, 8, 18]}},
+    "adaptive radius": {
+        "letkf": {"effective_observations": 4.5, "radius_maximum": 5.0},
+        "localisation": {"radius": 1.0},
+    },
     "two scales": {"cycle": {"model": "lorenz96_two_scale"}, "lorenz96_two_scale": {"n": N}},
     "every so many cycles": {"study": {"cycles": None, "every": 7}},
 }
@@ -126,6 +130,13 @@ def test_a_study_agrees_with_the_filter(name: str, run: Run, tmp_path: Path) -> 
     np.testing.assert_allclose(
         study.analysis_members, analysis.transpose("study", "member", "component"), atol=1e-10
     )
+
+
+def test_an_adaptive_radius_gives_what_is_wanted(run: Run, tmp_path: Path) -> None:
+    """Twelve observations on the circle: 4.5 are within the bounds at these points."""
+    run(varied("adaptive radius"), tmp_path)
+    study = xr.open_dataset(tmp_path / FILE)
+    np.testing.assert_allclose(study.effective_observations, 4.5, rtol=1e-8)
 
 
 @pytest.mark.parametrize("name", VARIED)

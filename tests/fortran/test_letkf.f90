@@ -2,6 +2,7 @@
 module test_letkf
    use da_analysis_letkf, only: letkf_type, letkf_config, new_letkf
    use da_analysis_letkf_interpolation, only: coarse_point, coarse_number
+   use da_analysis_local_observations, only: adaptivity_type
    use da_base_domain, only: domain_type, new_domain
    use da_base_error, only: error_type
    use da_base_inverse_root, only: inverse_root_nodes
@@ -18,6 +19,10 @@ module test_letkf
    implicit none
    private
    public :: test_letkf_suite
+
+   !> Where the radius adapts; some points want more observations than that reaches, some less than
+   !> the least radius gives.
+   real(wp), parameter :: radius_maximum = 2.4_wp
 
 contains
 
@@ -38,6 +43,8 @@ contains
                call check_against_plain(tests, members(m), radii(r), 'gaspari_cohn', 1.0_wp, every)
             end do
          end do
+         call check_against_plain(tests, members(m), 1.1_wp, 'gaspari_cohn', 1.0_wp, 1, 6.0_wp)
+         call check_against_plain(tests, members(m), 1.1_wp, 'gaspari_cohn', 1.0_wp, 3, 11.0_wp)
          call check_against_plain(tests, members(m), 3.0_wp, 'boxcar', 1.0_wp)
          call check_against_plain(tests, members(m), 3.0_wp, 'gaspari_cohn', 300.0_wp)
       end do
@@ -83,13 +90,14 @@ contains
    end subroutine check_coarse_grid
 
    !> Ensemble spread `spread` against observation errors near 1.
-   subroutine check_against_plain(tests, members, radius, taper, spread, weights_every)
+   subroutine check_against_plain(tests, members, radius, taper, spread, weights_every, wanted)
       type(testing_type), intent(inout) :: tests
       integer, intent(in) :: members
       real(wp), intent(in) :: radius
       character(len=*), intent(in) :: taper
       real(wp), intent(in) :: spread
       integer, intent(in), optional :: weights_every
+      real(wp), intent(in), optional :: wanted
       integer, parameter :: points = 43
       type(letkf_config) :: config
       type(localisation_config) :: localisation
@@ -105,6 +113,7 @@ contains
       localisation%radius = radius
       localisation%taper = taper
       if (present(weights_every)) config%weights_every = weights_every
+      if (present(wanted)) config%adaptivity = adaptivity_type(wanted, radius_maximum)
       filter = new_letkf(config, localisation)
       filter%inflation = no_inflation
       call new_domain(points, tests%communicator, domain, error)
@@ -117,8 +126,8 @@ contains
       call make_observations(domain, observations)
       call filter%update(domain, 1, observations, ensemble, error)
       call tests%check(.not. allocated(error), 'letkf runs')
-      call plain_letkf(localisation, config%weights_every, points, members, before(:, 1, :), &
-                       expected)
+      call plain_letkf(localisation, config%weights_every, config%adaptivity, points, members, &
+                       before(:, 1, :), expected)
       difference = maxval(abs(ensemble%x(:, 1, :) - expected(domain%first:domain%last, :)))
       call tests%check_small(difference, 1.0e-10_wp*spread, &
                              'the fast letkf agrees with the plain one')
@@ -136,9 +145,10 @@ contains
 
    !> Hunt et al. (2007) by the book, on a whole circle with the observations of `observations_on`;
    !> between every `every`-th point, weights by linear interpolation (Yang et al. 2009).
-   subroutine plain_letkf(localisation, every, points, members, x, analysis)
+   subroutine plain_letkf(localisation, every, adaptivity, points, members, x, analysis)
       type(localisation_config), intent(in) :: localisation
       integer, intent(in) :: every
+      type(adaptivity_type), intent(in) :: adaptivity
       integer, intent(in) :: points
       integer, intent(in) :: members
       real(wp), intent(in) :: x(points, members)
@@ -152,12 +162,14 @@ contains
       integer :: k
 
       call random_rotation(random_key_type(seed=0, stream=stream_rotation, cycle=1), rotation)
-      call plain_weights(localisation, points, members, x, rotation, 1, right)
+      call plain_weights(plain_radius(localisation, adaptivity, points, 1), points, members, x, &
+                         rotation, 1, right)
       do k = 1, points, every
          next = min(k + every, points + 1)
          left = right
-         call plain_weights(localisation, points, members, x, rotation, &
-                            modulo(next - 1, points) + 1, right)
+         i = modulo(next - 1, points) + 1
+         call plain_weights(plain_radius(localisation, adaptivity, points, i), points, members, x, &
+                            rotation, i, right)
          do i = k, next - 1
             beyond = real(i - k, wp)/(next - k)
             average = sum(x(i, :))/members
@@ -166,6 +178,39 @@ contains
          end do
       end do
    end subroutine plain_letkf
+
+   !> The localisation with the radius that point i has, by bisection.
+   function plain_radius(localisation, adaptivity, points, i) result(adapted)
+      type(localisation_config), intent(in) :: localisation
+      type(adaptivity_type), intent(in) :: adaptivity
+      integer, intent(in) :: points
+      integer, intent(in) :: i
+      type(localisation_config) :: adapted
+      real(wp) :: ends(2)
+      real(wp) :: weight(1)
+      real(wp) :: distance
+      real(wp) :: total
+      integer :: step
+      integer :: cell
+      integer :: j
+
+      adapted = localisation
+      if (.not. adaptivity%effective_observations > 0) return
+      ends = [localisation%radius, adaptivity%radius_maximum]
+      do step = 1, 60
+         adapted%radius = sum(ends)/2
+         total = 0
+         do cell = 1, points
+            do j = 1, mod(cell, 4)
+               if (nint(10*(cell - 1 + 0.3_wp*(j - 1))) == 20) cycle
+               distance = modulo(cell - 1 + 0.3_wp*(j - 1) - (i - 1), real(points, wp))
+               call tapers(adapted, 1, [min(distance, points - distance)], weight)
+               total = total + weight(1)
+            end do
+         end do
+         ends(merge(1, 2, total < adaptivity%effective_observations)) = adapted%radius
+      end do
+   end function plain_radius
 
    !> The matrix that an analysis at point i multiplies anomalies by, the mean's weights included.
    subroutine plain_weights(localisation, points, members, x, rotation, i, weights)
