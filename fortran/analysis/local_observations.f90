@@ -13,7 +13,8 @@ module da_analysis_local_observations
 
    !> The radius at each point, no less than that of the localisation, is such that the tapers of
    !> the observations used sum to a number wanted (0: the radius is the same everywhere).
-   !> Kirchgessner, Nerger & Bunse-Gerstner (2014, MWR 142, 2165-2175) find the ensemble's size good.
+   !> Kirchgessner, Nerger & Bunse-Gerstner (2014, MWR 142, 2165-2175) find the ensemble's size
+   !> best.
    type :: adaptivity_type
       real(wp) :: effective_observations = 0
       real(wp) :: radius_maximum = 0
@@ -37,7 +38,7 @@ module da_analysis_local_observations
       !> the same place: there only one counts.
       real(wp), private :: reach = 0
       real(wp), private :: half = 0
-      !> Radii of the points 1 - margin … n + margin over that of the localisation, where they differ.
+      !> Radii of the points 1 - margin … n + margin over that of the localisation, if they differ.
       real(wp), allocatable, private :: stretch(:)
       !> Cells around a point that hold its observations; cells beyond the slab that are known.
       integer, private :: width = 0
