@@ -17,7 +17,8 @@ module da_analysis_adaptive_inflation
    use da_base_error, only: error_type
    use da_base_namelists, only: namelists_type
    use da_base_reproducible_sum, only: sum_columns
-   use da_analysis_local_observations, only: local_observations_type, gather_local_observations
+   use da_analysis_local_observations, only: local_observations_type, &
+      gather_local_observations, adaptivity_type
    use da_ensemble_localisation, only: localisation_config
    use da_ensemble_type, only: ensemble_type
    use da_observation_type, only: observations_type
@@ -187,7 +188,8 @@ contains
       integer :: first
       integer :: past
       integer :: last
-      integer :: inside
+      integer :: end
+      integer :: n
       integer :: i
       integer :: j
       integer :: k
@@ -195,21 +197,27 @@ contains
       localisation%radius = config%radius
       localisation%taper = 'gaspari_cohn'
       squared = terms(:, 3)
-      terms = terms(:, :2)
-      call gather_local_observations(domain, localisation, observations, terms, squared, local)
-      allocate (weights(lanes, size(local%rows, 2)))
+      call gather_local_observations(domain, localisation, adaptivity_type(), 0, observations, &
+                                     terms(:, :2), squared, local)
+      allocate (weights(lanes, 0))
       do i = 1, domain%n, lanes
+         end = min(i + lanes - 1, domain%n)
+         call local%load(observations, terms(:, :2), squared, i, end)
          call local%range_of(i, first, past)
-         call local%range_of(min(i + lanes - 1, domain%n), past, last)
-         call local%weights_of(i, first, weights(:, :max(last - first + 1, 0)))
+         call local%range_of(end, past, last)
+         n = max(last - first + 1, 0)
+         if (size(weights, 2) < n) then
+            deallocate (weights)
+            allocate (weights(lanes, n))
+         end if
+         call local%weights_of([(min(i + k, end), k=0, lanes - 1)], first, weights(:, :n))
          block = 0
          do j = first, last
             do k = 1, size(block, 2)
-               block(:, k) = block(:, k) + weights(:, j - first + 1)*local%rows(k, j)
+               block(:, k) = block(:, k) + weights(:, j - first + 1)*local%rows(k, j - local%before)
             end do
          end do
-         inside = min(lanes, domain%n - i + 1)
-         sums(i:i + inside - 1, :) = block(:inside, :)
+         sums(i:end, :) = block(:end - i + 1, :)
       end do
    end subroutine sum_around
 

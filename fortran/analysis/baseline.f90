@@ -115,7 +115,7 @@ contains
       type(domain_type), intent(inout) :: domain
       type(ensemble_type), intent(in) :: ensemble
       type(observations_type), intent(inout) :: observations
-      real(wp), allocatable :: hx(:, :, :)
+      real(wp), allocatable :: hx(:, :)
 
       call observe_background(domain, ensemble, observations, hx)
       where (observations%qc == qc_assimilated) observations%qc = qc_evaluated

@@ -11,11 +11,12 @@ module da_analysis_factory
    use da_analysis_ensemble_filter, only: ensemble_filter_type
    use da_analysis_ensrf, only: ensrf_config, new_ensrf, read_ensrf
    use da_analysis_etkf, only: etkf_config, new_etkf, read_etkf
-   use da_analysis_letkf, only: letkf_config, new_letkf, read_letkf
+   use da_analysis_letkf, only: letkf_config, new_letkf, read_letkf, check_letkf
    use da_analysis_local_particle_filter, only: local_particle_filter_config, &
       new_local_particle_filter, read_local_particle_filter
    use da_analysis_observation_bias, only: observation_bias_config, read_observation_bias
    use da_analysis_stochastic_enkf, only: new_stochastic_enkf
+   use da_analysis_study, only: study_config, read_study
    use da_analysis_type, only: analysis_type
    use da_ensemble_inflation, only: inflation_config, no_inflation, read_inflation
    use da_ensemble_localisation, only: localisation_config, read_localisation
@@ -48,6 +49,7 @@ contains
       type(letkf_config) :: letkf
       type(local_particle_filter_config) :: particles
       type(localisation_config) :: localisation
+      type(study_config) :: studied
 
       select case (name)
       case ('none')
@@ -61,6 +63,10 @@ contains
          call read_letkf(namelists, letkf, error)
          if (allocated(error)) return
          call read_localisation(namelists, localisation, error)
+         if (allocated(error)) return
+         call check_letkf(namelists%file, letkf, localisation, error)
+         if (allocated(error)) return
+         call read_study(namelists, letkf%weights_every, studied, error)
          if (.not. allocated(error)) filter = new_letkf(letkf, localisation)
       case ('ensrf')
          call read_ensrf(namelists, ensrf, error)
@@ -110,6 +116,7 @@ contains
          return
       end if
       analysis%seed = seed
+      analysis%studied = studied
    end subroutine read_analysis
 
    !> Every scheme's groups, those of the default one active.
@@ -125,10 +132,12 @@ contains
       type(treatment_config) :: treatment
       type(adaptive_inflation_config) :: adaptive_inflation
       type(observation_bias_config) :: bias
+      type(study_config) :: studied
       type(error_type), allocatable :: error
 
       call read_letkf(namelists, letkf, error)
       call read_localisation(namelists, localisation, error)
+      call read_study(namelists, letkf%weights_every, studied, error)
       call read_inflation(namelists, inflation, error)
       call read_treatment(namelists, .false., treatment, error)
       call read_adaptive_inflation(namelists, adaptive_inflation, error)

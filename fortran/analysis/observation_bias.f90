@@ -100,17 +100,19 @@ contains
       end associate
    end subroutine walk_bias
 
-   !> hx(:, 1, m) ← hx(:, 1, m) + b_m, where the ensemble carries biases.
-   subroutine observe_bias(ensemble, hx)
+   !> hx(:, m) ← hx(:, m) + b_m, where the ensemble carries biases.
+   subroutine observe_bias(ensemble, n, members, hx)
       type(ensemble_type), intent(in) :: ensemble
-      real(wp), intent(inout) :: hx(:, :, :)
+      integer, intent(in) :: n
+      integer, intent(in) :: members
+      real(wp), intent(inout) :: hx(n, members)
       integer :: place
       integer :: m
 
       place = ensemble%place_of(carried_bias)
       if (place == 0) return
-      do m = 1, ensemble%members
-         hx(:, 1, m) = hx(:, 1, m) + ensemble%carried(place)%x(1, 1, m)
+      do m = 1, members
+         hx(:, m) = hx(:, m) + ensemble%carried(place)%x(1, 1, m)
       end do
    end subroutine observe_bias
 

@@ -4,6 +4,7 @@ module da_analysis_type
    use da_base_domain, only: domain_type
    use da_base_error, only: error_type
    use da_analysis_observation_bias, only: observe_bias
+   use da_analysis_study, only: study_config, local_analysis_type
    use da_ensemble_type, only: ensemble_type, mean_of_members, spread_of_members
    use da_model_type, only: model_type
    use da_observation_factory, only: new_observation_operator
@@ -18,10 +19,12 @@ module da_analysis_type
       integer :: seed = 0
       !> Whether it corrects whatever is appended to the state.
       logical :: augments = .false.
+      type(study_config) :: studied
    contains
       procedure :: prepare
       procedure :: weighs_observations
       procedure :: carry_along
+      procedure :: study
       procedure(update), deferred :: update
    end type analysis_type
 
@@ -64,19 +67,30 @@ contains
       type(ensemble_type), intent(inout) :: ensemble
    end subroutine carry_along
 
-   !> The ensemble in observation space, hx(n, 1, members), and its mean and spread at each
+   !> The local analyses that `studied` asks for, this rank's, as `update` is about to make them;
+   !> only schemes that have such are asked.
+   subroutine study(self, domain, cycle, observations, ensemble, studies, error)
+      class(analysis_type), intent(in) :: self
+      type(domain_type), intent(inout) :: domain
+      integer, intent(in) :: cycle
+      type(observations_type), intent(in) :: observations
+      type(ensemble_type), intent(in) :: ensemble
+      type(local_analysis_type), allocatable, intent(out) :: studies(:)
+      type(error_type), allocatable, intent(out) :: error
+
+      allocate (studies(0))
+   end subroutine study
+
+   !> The ensemble in observation space, hx(n, members), and its mean and spread at each
    !> observation.
    subroutine observe_background(domain, ensemble, observations, hx)
       type(domain_type), intent(inout) :: domain
       type(ensemble_type), intent(in) :: ensemble
       type(observations_type), intent(inout) :: observations
-      real(wp), allocatable, intent(out) :: hx(:, :, :)
-      class(operator_type), allocatable :: operator
+      real(wp), allocatable, intent(out) :: hx(:, :)
 
-      allocate (hx(observations%n, 1, ensemble%members))
-      call new_observation_operator(observations, domain, operator)
-      call operator%forward(domain, ensemble%x, hx)
-      call observe_bias(ensemble, hx)
+      allocate (hx(observations%n, ensemble%members))
+      call observe(domain, ensemble, observations, observations%n, ensemble%members, hx)
       call mean_of_members(observations%n, ensemble%members, hx, observations%background)
       call spread_of_members(observations%n, ensemble%members, hx, observations%background, &
                              observations%background_sd)
@@ -87,13 +101,25 @@ contains
       type(domain_type), intent(inout) :: domain
       type(ensemble_type), intent(in) :: ensemble
       type(observations_type), intent(inout) :: observations
-      class(operator_type), allocatable :: operator
-      real(wp), allocatable :: hx(:, :, :)
+      real(wp), allocatable :: hx(:, :)
 
-      allocate (hx(observations%n, 1, ensemble%members))
-      call new_observation_operator(observations, domain, operator)
-      call operator%forward(domain, ensemble%x, hx)
-      call observe_bias(ensemble, hx)
+      allocate (hx(observations%n, ensemble%members), observations%analysis(observations%n))
+      call observe(domain, ensemble, observations, observations%n, ensemble%members, hx)
       call mean_of_members(observations%n, ensemble%members, hx, observations%analysis)
    end subroutine observe_analysis
+
+   !> The members in observation space, in the shape that operators have.
+   subroutine observe(domain, ensemble, observations, n, members, hx)
+      type(domain_type), intent(inout) :: domain
+      type(ensemble_type), intent(in) :: ensemble
+      type(observations_type), intent(in) :: observations
+      integer, intent(in) :: n
+      integer, intent(in) :: members
+      real(wp), intent(out) :: hx(n, 1, members)
+      class(operator_type), allocatable :: operator
+
+      call new_observation_operator(observations, domain, operator)
+      call operator%forward(domain, ensemble%x, hx)
+      call observe_bias(ensemble, n, members, hx)
+   end subroutine observe
 end module da_analysis_type

@@ -211,6 +211,8 @@ contains
                           ': must be less than cycles = '//to_text(config%cycles))
          return
       end if
+      call check_study(file, config, error)
+      if (allocated(error)) return
       call count_steps(file, config%interval, config%model, config%model%name, config%steps, error)
       if (allocated(error)) return
       if (allocated(config%truth_model)) then
@@ -234,6 +236,30 @@ contains
                           "(source = 'none' in &truth); use 'climatology'")
       end if
    end subroutine check_consistency
+
+   !> Points and cycles of a study must be among the run's.
+   subroutine check_study(file, config, error)
+      character(len=*), intent(in) :: file
+      type(config_type), intent(in) :: config
+      type(error_type), allocatable, intent(out) :: error
+
+      associate (studied => config%analysis%studied)
+         if (.not. studied%wanted()) return
+         if (maxval(studied%points) >= config%model%points) then
+            call input_error(error, file//': &study points = '//to_text(maxval(studied%points))// &
+                             ': the last point is '//to_text(config%model%points - 1))
+         else if (studied%number_before(config%cycles + 1) == 0 .or. studied%every &
+                  > config%cycles) then
+            call input_error(error, file//': &study: none of its cycles is among the run''s '// &
+                             to_text(config%cycles))
+         else if (size(studied%cycles) > 0) then
+            if (maxval(studied%cycles) > config%cycles .or. minval(studied%cycles) < 1) then
+               call input_error(error, file//': &study cycles: they must lie between 1 and '// &
+                                'cycles = '//to_text(config%cycles)//' in &cycle')
+            end if
+         end if
+      end associate
+   end subroutine check_study
 
    subroutine count_steps(file, interval, model, group, steps, error)
       character(len=*), intent(in) :: file

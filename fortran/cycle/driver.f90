@@ -14,9 +14,11 @@ module da_cycle_driver
    use da_cycle_progress, only: progress_type, new_progress
    use da_cycle_report, only: report_start, report_end
    use da_cycle_start, only: run_type, begin
+   use da_cycle_study, only: begin_study, study_cycle, finish_study, abandon_study
    use da_ensemble_type, only: ensemble_type
    use da_io_checkpoint, only: write_checkpoint
    use da_io_run_file, only: run_file_type, partial_name
+   use da_io_study_file, only: study_file_type
    use da_io_run_layout, only: field_background_mean, field_background_sd, field_analysis_mean, &
       field_analysis_sd, field_truth
    use da_observation_type, only: observations_type
@@ -42,6 +44,7 @@ contains
       type(ensemble_type) :: ensemble
       type(record_type) :: record
       type(run_file_type) :: output
+      type(study_file_type) :: studies
       type(progress_type) :: progress
       integer(i8) :: began
       integer(i8) :: ended
@@ -67,12 +70,14 @@ contains
             end if
             return
          end if
+         call begin_study(config, domain, version, done, studies, error)
+         if (allocated(error)) return
          call config%analysis%prepare(domain, config%model)
          call report_start(domain, config, done + 1)
          progress = new_progress(merge(progress_style, 'none ', domain%communicator%is_root()), &
                                  done + 1, config%cycles)
          do cycle = done + 1, config%cycles
-            call one_cycle(run, cycle, ensemble, record, output, error)
+            call one_cycle(run, cycle, ensemble, record, output, studies, error)
             call domain%communicator%agree(error)
             if (allocated(error)) exit
             call progress%say(cycle, watched(), record%series(cycle, watched_score()))
@@ -87,11 +92,14 @@ contains
          call progress%end_line()
          if (allocated(error) .or. stopped) then
             call output%abandon()
+            call abandon_study(domain, file_exists(config%checkpoint), studies)
             if (.not. file_exists(config%checkpoint)) then
                if (domain%communicator%is_root()) call remove_file(partial_name(config%output%path))
             end if
             return
          end if
+         call finish_study(config, domain, studies, error)
+         if (allocated(error)) return
          call output%finish(domain, record, error)
          if (allocated(error)) return
          if (domain%communicator%is_root()) call remove_file(config%checkpoint)
@@ -127,15 +135,16 @@ contains
    end function is_checkpoint
 
    !> From the analysis before to the analysis of `cycle`.
-   subroutine one_cycle(run, cycle, ensemble, record, output, error)
+   subroutine one_cycle(run, cycle, ensemble, record, output, studies, error)
       type(run_type), intent(inout) :: run
       integer, intent(in) :: cycle
       type(ensemble_type), intent(inout) :: ensemble
       type(record_type), intent(inout) :: record
       type(run_file_type), intent(inout) :: output
+      type(study_file_type), intent(inout) :: studies
       type(error_type), allocatable, intent(out) :: error
       type(observations_type) :: observations
-      real(wp), dimension(size(ensemble%x, 1), size(ensemble%x, 2), 2) :: means, sds
+      real(wp), allocatable, dimension(:, :, :) :: means, sds
 
       associate (config => run%config, domain => run%domain)
          call config%model%forecast(domain, config%steps, ensemble%x)
@@ -149,10 +158,16 @@ contains
          if (allocated(error)) return
 
          call domain%timer%start(phase_verification)
+         allocate (means(domain%n, size(ensemble%x, 2), 1), sds(domain%n, size(ensemble%x, 2), 1))
          call ensemble%mean(means(:, :, 1))
          call ensemble%spread(means(:, :, 1), sds(:, :, 1))
          call domain%timer%stop()
 
+         call study_cycle(config, domain, cycle, observations, ensemble, studies, error)
+         if (allocated(error)) then
+            error%message = 'cycle '//to_text(cycle)//': '//error%message
+            return
+         end if
          call domain%timer%start(phase_analysis)
          call config%analysis%update(domain, cycle, observations, ensemble, error)
          call run%parameters%settle(domain, ensemble%x)
@@ -164,6 +179,8 @@ contains
          end if
 
          call domain%timer%start(phase_verification)
+         call add_field(means)
+         call add_field(sds)
          call ensemble%mean(means(:, :, 2))
          call ensemble%spread(means(:, :, 2), sds(:, :, 2))
          call score(run, cycle, means(:, 1, :), sds(:, 1, :), observations, record, error)
@@ -179,6 +196,16 @@ contains
       end associate
       call write_cycle(run, cycle, means, sds, ensemble, observations, output, error)
    end subroutine one_cycle
+
+   !> Room for one field more; not before it is needed: the analysis wants the memory.
+   pure subroutine add_field(fields)
+      real(wp), allocatable, intent(inout) :: fields(:, :, :)
+      real(wp), allocatable :: more(:, :, :)
+
+      allocate (more(size(fields, 1), size(fields, 2), size(fields, 3) + 1))
+      more(:, :, :size(fields, 3)) = fields
+      call move_alloc(more, fields)
+   end subroutine add_field
 
    !> The cycle's scores; a state that is not finite ends the run.
    subroutine score(run, cycle, means, sds, observations, record, error)

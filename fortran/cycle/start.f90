@@ -93,6 +93,9 @@ contains
          if (.not. allocated(error)) then
             call check_place(config, config%checkpoint, '&checkpoint', error)
          end if
+         if (.not. allocated(error) .and. config%analysis%studied%wanted()) then
+            call check_study_place(config, config%analysis%studied%file, error)
+         end if
          if (.not. allocated(error) .and. &
              (config%checkpoint == config%output%path .or. &
               config%checkpoint == partial_name(config%output%path))) then
@@ -148,6 +151,22 @@ contains
                           'is read by this run and would be overwritten; name another')
       end if
    end subroutine check_place
+
+   !> A study's file must be none of those that a run writes besides.
+   subroutine check_study_place(config, path, error)
+      type(config_type), intent(in) :: config
+      character(len=*), intent(in) :: path
+      type(error_type), allocatable, intent(out) :: error
+      logical :: taken
+
+      call check_place(config, path, '&study', error)
+      taken = path == config%output%path .or. path == config%checkpoint &
+              .or. path == partial_name(config%output%path)
+      if (taken .and. .not. allocated(error)) then
+         call input_error(error, config%namelist//": &study file = '"//path// &
+                          "': is the output file or the checkpoint; name another")
+      end if
+   end subroutine check_study_place
 
    !> The state after cycle `done`, and the output file ready for the next: from nothing or a
    !> checkpoint.

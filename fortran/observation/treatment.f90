@@ -56,12 +56,12 @@ contains
    end subroutine screen_observations
 
    !> Collective: what the filter sees in place of screened observations: superobservations, their
-   !> errors those of weighted observations, and hx(seen%n, 1, members) theirs.
+   !> errors those of weighted observations, and hx(seen%n, members) theirs.
    subroutine replace_observations(domain, config, observations, hx, seen)
       type(domain_type), intent(inout) :: domain
       type(treatment_config), intent(in) :: config
       type(observations_type), intent(inout) :: observations
-      real(wp), allocatable, intent(inout) :: hx(:, :, :)
+      real(wp), allocatable, intent(inout) :: hx(:, :)
       type(observations_type), intent(out) :: seen
       real(wp), allocatable :: merged_hx(:, :)
       real(wp) :: error_sd(observations%n)
@@ -71,9 +71,9 @@ contains
          where (observations%used()) error_sd = error_sd/sqrt(observations%weight)
       end if
       if (config%superobbing%merges()) then
-         call merge_observations(domain, config%superobbing, error_sd, size(hx, 3), hx, &
+         call merge_observations(domain, config%superobbing, error_sd, size(hx, 2), hx, &
                                  observations, seen, merged_hx)
-         hx = reshape(merged_hx, [seen%n, 1, size(merged_hx, 2)])
+         call move_alloc(merged_hx, hx)
       else
          seen = observations
          seen%error_sd = error_sd

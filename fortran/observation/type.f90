@@ -52,7 +52,7 @@ module da_observation_type
       !> The ensemble's mean and standard deviation in observation space before the analysis.
       real(wp), allocatable :: background(:)
       real(wp), allocatable :: background_sd(:)
-      !> The ensemble's mean in observation space after the analysis.
+      !> The ensemble's mean in observation space after the analysis, once it has been observed.
       real(wp), allocatable :: analysis(:)
       !> Of the precision in the analysis, where robust quality control sets it; 0: not used.
       real(wp), allocatable :: weight(:)
@@ -73,7 +73,7 @@ contains
       self%time = time
       allocate (self%row(n), self%kind(n), self%qc(n))
       allocate (self%position(n), self%value(n), self%error_sd(n))
-      allocate (self%background(n), self%background_sd(n), self%analysis(n))
+      allocate (self%background(n), self%background_sd(n))
       self%kind = kind_value
       self%qc = qc_assimilated
    end function new_observations

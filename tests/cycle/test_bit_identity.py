@@ -114,6 +114,17 @@ CASES: dict[str, Groups] = {
         LETKF, {"observations": {"error_correlation_length": 2.5, "stride": 0.7}}
     ),
     "wider than the circle": case(LETKF, {"localisation": {"radius": 30.0, "taper": "boxcar"}}),
+    "interpolated weights": case(
+        LETKF, {"letkf": {"weights_every": 3}, "observations": {"stride": 1.7, "offset": 0.3}}
+    ),
+    "adaptive radius": case(
+        LETKF,
+        {
+            "letkf": {"effective_observations": 6.0, "radius_maximum": 9.0},
+            "localisation": {"radius": 2.0},
+            "observations": {"stride": 1.7, "gross_error_limit": 2.5},
+        },
+    ),
     "gross errors": case(LETKF, {"observations": {"gross_error_limit": 2.5}}),
     "huber": case(LETKF, {"quality_control": {"weighting": "huber", "huber_limit": 0.8}}),
     "varqc": case(LETKF, {"quality_control": {"weighting": "varqc", "gross_probability": 0.2}}),
@@ -214,6 +225,7 @@ CARRIED = [
     "all that can be estimated",
 ]
 """Cases in which more than the ensemble goes on from cycle to cycle, or noise reaches far."""
+
 ANALYSES = [
     "letkf",
     "etkf",
@@ -226,6 +238,9 @@ ANALYSES = [
     "climatology",
     "none",
 ]
+
+LOCAL = ["interpolated weights", "adaptive radius"]
+"""Ways of the local filter that reach beyond a slab each in their own manner."""
 
 
 @pytest.fixture(scope="module")
@@ -256,7 +271,7 @@ def test_ranks_change_no_bit(
     assert same(run(with_points(name, 40), tmp_path, ranks), on_one_rank(name, 40))
 
 
-@pytest.mark.parametrize("name", [*ANALYSES, *OBSERVED, *ACROSS_SLABS, *CARRIED])
+@pytest.mark.parametrize("name", [*ANALYSES, *LOCAL, *OBSERVED, *ACROSS_SLABS, *CARRIED])
 def test_slabs_narrower_than_a_halo_change_no_bit(
     name: str, on_one_rank: Callable[[str, int], Path], run: Run, tmp_path: Path
 ) -> None:
@@ -398,6 +413,11 @@ def test_what_is_neutral_changes_no_bit(neutral: Groups, run: Run, tmp_path: Pat
     assert same(
         run(case(LETKF, neutral), tmp_path / "neutral"), run(case(LETKF), tmp_path / "none")
     )
+
+
+def test_weights_at_every_point_change_no_bit(run: Run, tmp_path: Path) -> None:
+    neutral = case(LETKF, {"letkf": {"weights_every": 1}})
+    assert same(run(neutral, tmp_path / "neutral"), run(case(LETKF), tmp_path / "none"))
 
 
 def test_no_limit_and_a_limit_out_of_reach_change_no_bit(run: Run, tmp_path: Path) -> None:

@@ -54,6 +54,11 @@ VALUES = {
     "no member": ("&ensemble members = 0 /", "&ensemble members = 0 at least 1"),
     "no inflation factor": ("&inflation prior = 0.0 /", "&inflation prior = 0.0 above 0.0"),
     "no radius": ("&localisation radius = 0.0 /", "&localisation radius = 0.0 above 0.0"),
+    "no weights": ("&letkf weights_every = 0 /", "&letkf weights_every = 0 at least 1"),
+    "negative wish": (
+        "&letkf effective_observations = -1.0 /",
+        "&letkf effective_observations = -1.0 at least 0",
+    ),
     "no observation error": ("&observations error_sd = 0.0 /", "&observations error_sd above 0.0"),
     "a bias that is known": (
         "&observation_bias estimate = .true., first_sd = 0.0 /",
@@ -197,6 +202,19 @@ TOGETHER = {
     "one member": (
         "&cycle analysis = 'etkf' /\n&ensemble members = 1 /",
         "&ensemble members = 1 'etkf' at least 2",
+    ),
+    "a widest radius without need": (
+        "&letkf radius_maximum = 9.0 /",
+        "&letkf radius_maximum = 9.0 not used without effective_observations",
+    ),
+    "no widest radius": (
+        "&letkf effective_observations = 9.0 /",
+        "&letkf radius_maximum = 0.0 above &localisation radius = 6.0",
+    ),
+    "an adaptive boxcar": (
+        "&letkf effective_observations = 9.0, radius_maximum = 9.0 /\n"
+        "&localisation taper = 'boxcar' /",
+        "&letkf effective_observations = 9.0 taper = 'boxcar' 'gaspari_cohn'",
     ),
     "interval between time steps": (
         "&cycle interval = 0.07 /",

@@ -1,7 +1,8 @@
 !> Observations: interpolation, quality control, localisation's neighbourhoods.
 module test_observations
    use, intrinsic :: ieee_arithmetic, only: ieee_value, ieee_positive_inf
-   use da_analysis_local_observations, only: local_observations_type, gather_local_observations
+   use da_analysis_local_observations, only: local_observations_type, &
+      gather_local_observations, adaptivity_type
    use da_base_domain, only: domain_type, new_domain
    use da_base_error, only: error_type
    use da_base_kinds, only: wp
@@ -265,8 +266,9 @@ contains
       allocate (anomalies(observations%n, 2))
       anomalies(:, 1) = observations%position
       anomalies(:, 2) = 7
-      call gather_local_observations(domain, config, observations, anomalies, &
-                                     observations%position, local)
+      call gather_local_observations(domain, config, adaptivity_type(), 0, observations, &
+                                     anomalies, observations%position, local)
+      call local%load(observations, anomalies, observations%position, 1, domain%n)
       right = .true.
       do i = 1, domain%n
          call local%range_of(i, first, last)
@@ -281,7 +283,8 @@ contains
          end do
          found = 0
          do j = first, last
-            distance = modulo(local%rows(1, j) - (domain%first + i - 2), real(points, wp))
+            position = local%rows(1, j - local%before)
+            distance = modulo(position - (domain%first + i - 2), real(points, wp))
             distance = min(distance, points - distance)
             right = right .and. abs(abs(local%offset(j, i)) - distance) < 1.0e-12_wp
             if (distance <= radius) found = found + 1

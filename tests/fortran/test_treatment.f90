@@ -1,7 +1,9 @@
 !> What is done to observations before a filter sees them.
 module test_treatment
    use da_analysis_denkf, only: new_denkf
+   use da_analysis_eakf, only: new_eakf
    use da_analysis_ensemble_filter, only: ensemble_filter_type
+   use da_analysis_ensrf, only: ensrf_config, new_ensrf
    use da_analysis_etkf, only: etkf_config, new_etkf
    use da_analysis_letkf, only: letkf_config, new_letkf
    use da_analysis_stochastic_enkf, only: new_stochastic_enkf
@@ -57,6 +59,10 @@ contains
                        .true.)
       call check_dense(tests, new_denkf(), 'denkf', .false.)
       call check_dense(tests, new_stochastic_enkf(), 'stochastic_enkf', .false.)
+      localisation%taper = 'none'
+      call check_dense(tests, new_ensrf(ensrf_config(rotation=.false.), localisation), 'ensrf', &
+                       .true.)
+      call check_dense(tests, new_eakf(localisation), 'eakf', .true.)
    end subroutine test_treatment_suite
 
    !> The weight times d is the slope of Huber's function: d²/2 near, c|d| - c²/2 beyond c.

@@ -183,3 +183,15 @@ def test_other_checkpoints_may_follow(
     whole = run(case("letkf"), tmp_path / "uninterrupted")
     with netCDF4.Dataset(done) as one, netCDF4.Dataset(whole) as other:
         np.testing.assert_array_equal(one["analysis_mean"][:], other["analysis_mean"][:])
+
+
+def test_a_study_goes_on(unfinished: Callable[..., Path], run: Run, tmp_path: Path) -> None:
+    """Analyses after the checkpoint are written again, in their place."""
+    study = {"points": [3, 30], "every": 3, "file": "study.nc"}
+    groups = nml.merge(COMMON, {"study": study})
+    unfinished(groups, 2, KILLED_AFTER)
+    assert (tmp_path / "study.nc.part").exists()
+    run(groups, tmp_path, 3, ["--restart"])
+    run(groups, tmp_path / "uninterrupted")
+    assert filecmp.cmp(tmp_path / "study.nc", tmp_path / "uninterrupted/study.nc", shallow=False)
+    assert not (tmp_path / "study.nc.part").exists()
