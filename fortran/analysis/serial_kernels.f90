@@ -82,34 +82,38 @@ contains
       end do
    end subroutine reduce_gain
 
-   !> The increments of the shift and scale that take the prior of an observation, in each lane, to
+   !> The increments of the shift and scale that take the prior of an observation to
    !> the posterior of an observed 0 with error 1 (Anderson 2001): the product of two Gaussians.
-   !> Also the prior's anomalies over their sum of squares; all zero where that is.
+   !> Also the prior's anomalies over their sum of squares, all zero where that is; the same in
+   !> each lane.
    pure subroutine adjust(members, prior, increments, slopes)
       integer, intent(in) :: members
       real(wp), intent(in) :: prior(lanes, members)
       real(wp), intent(out) :: increments(lanes, members)
       real(wp), intent(out) :: slopes(lanes, members)
-      real(wp), dimension(lanes) :: mean, squares, remaining, shift
+      real(wp) :: anomalies(members)
+      real(wp) :: mean
+      real(wp) :: squares
+      real(wp) :: remaining
       integer :: m
 
       mean = 0
       do m = 1, members
-         mean = mean + prior(:, m)
+         mean = mean + prior(1, m)
       end do
       mean = mean/members
       squares = 0
       do m = 1, members
-         slopes(:, m) = prior(:, m) - mean
-         squares = squares + slopes(:, m)*slopes(:, m)
+         anomalies(m) = prior(1, m) - mean
+         squares = squares + anomalies(m)*anomalies(m)
       end do
       remaining = 1/(1 + squares/(members - 1))
-      shift = (remaining - 1)*mean
+      mean = (remaining - 1)*mean
       remaining = sqrt(remaining) - 1
       squares = 1/max(squares, tiny(squares))
       do m = 1, members
-         increments(:, m) = shift + remaining*slopes(:, m)
-         slopes(:, m) = slopes(:, m)*squares
+         increments(:, m) = mean + remaining*anomalies(m)
+         slopes(:, m) = squares*anomalies(m)
       end do
    end subroutine adjust
 
