@@ -336,7 +336,7 @@ def compare(one: Case, python: Path | None, repeats: int, folder: Path) -> tuple
             a.append(ours(one.ours, one.cycles[0], one.cycles[1], folder))
         except RuntimeError as error:
             if "&cycle analysis" in str(error) or "is not a known group" in str(error):
-                reason = str(error).rpartition(": ")[2].partition(" (known")[0]
+                reason = str(error).partition(" (known")[0].rpartition(": ")[2]
                 return f"| {one.name} | not run | - | - |\n", f"{one.name}: {reason}"
             raise
         if python is not None:
