@@ -347,7 +347,8 @@ def compare(one: Case, python: Path | None, repeats: int, folder: Path) -> tuple
     if "loc_rad" in one.settings:
         here = local_observations(one.settings["loc_rad"], one.points)
         remark = f"{one.name}: {here} local observations a point"
-        remark += f"; DAPPER {local:.0f} for two points together" if b else ""
+        if b and one.method == "LETKF":
+            remark += f"; DAPPER {local:.0f} for two points together"
     if b and one.cycles[2] >= SETTLED:
         remark += f"{'; ' if remark else one.name + ': '}DAPPER's RMSE {rmse:.3f}"
     if b:

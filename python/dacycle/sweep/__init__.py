@@ -155,8 +155,8 @@ def _header(plan: Plan) -> dict[str, Any]:
     files = {
         value: _digest(Path(value))
         for keys in groups.values()
-        for key, value in keys.items()
-        if key == "file" and isinstance(value, str) and value
+        for value in keys.values()
+        if isinstance(value, str) and Path(value).is_file()
     }
     return {
         "program": version,
@@ -167,10 +167,14 @@ def _header(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _digest(path: Path) -> str | None:
-    """A checksum of a file, as far as it is there."""
+def _digest(path: Path) -> str:
+    """A checksum of a file.
+
+    Raises:
+        SweepError: it cannot be read.
+    """
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return None
+    except OSError as error:
+        raise SweepError(f"{path}: {error.strerror}") from error

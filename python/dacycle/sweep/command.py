@@ -13,7 +13,7 @@ from dacycle.sweep import Result, read_plan, runs_of, sweep
 from dacycle.sweep.picture import draw
 from dacycle.sweep.plan import Plan
 from dacycle.sweep.store import DIVERGED, DONE, FAILED, Row
-from dacycle.sweep.table import csv_text, summary, tables
+from dacycle.sweep.table import csv_text, legend, summary, tables
 
 __all__ = ["run_sweep"]
 
@@ -51,10 +51,7 @@ def run_sweep(
     folder = output or Path(path.stem)
     with _Shown(runs_of(plan), plan, quiet=quiet) as shown:
         results = sweep(plan, folder, jobs=jobs, ranks=ranks, fresh=fresh, progress=shown)
-    for table in tables(plan, results):
-        console.print(table)
-    for line in summary(plan, results):
-        console.print(line)
+    _print_map(plan, results, console)
     for name in _write(plan, results, folder):
         console.print(f"written: {name}")
     for message in shown.failures:
@@ -65,16 +62,20 @@ def run_sweep(
     return sound and not any(result.failed for result in results)
 
 
+def _print_map(plan: Plan, results: list[Result], console: Console) -> None:
+    for table in tables(plan, results):
+        console.print(table)
+    for line in [legend(plan, results), *summary(plan, results)]:
+        console.print(line)
+
+
 def _write(plan: Plan, results: list[Result], folder: Path) -> list[Path]:
     """The map as text, CSV and picture."""
     text, columns, drawing = (folder / f"map.{ending}" for ending in ("txt", "csv", "png"))
     try:
         with text.open("w", encoding="utf-8") as file:
             page = Console(file=file, width=WIDE, highlight=False, markup=False)
-            for table in tables(plan, results):
-                page.print(table)
-            for line in summary(plan, results):
-                page.print(line)
+            _print_map(plan, results, page)
         columns.write_text(csv_text(plan, results), encoding="utf-8")
     except OSError as error:
         raise SweepError(f"{error.filename}: {error.strerror}") from error

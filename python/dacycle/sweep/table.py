@@ -13,7 +13,7 @@ from dacycle.sweep.plan import Plan, Point, listed
 from dacycle.sweep.result import Result, as_good, best
 from dacycle.verification.scores import with_error
 
-__all__ = ["axes_of", "cell", "csv_text", "panels", "summary", "tables"]
+__all__ = ["axes_of", "cell", "csv_text", "legend", "panels", "summary", "tables"]
 
 BEST = "*"
 AS_GOOD = "~"
@@ -51,6 +51,17 @@ def tables(plan: Plan, results: Sequence[Result]) -> list[Table]:
     if plan.search == "optuna":
         return [_trials(plan, results)]
     return [_map(plan, fixed, here) for fixed, here in panels(plan, results)]
+
+
+def legend(plan: Plan, results: Sequence[Result]) -> str:
+    """What the signs in a map mean; for Optuna how many points were lost."""
+    if plan.search == "optuna":
+        lost = sum(math.isinf(result.mean) for result in results)
+        return f"{lost} of {len(results)} points have runs that diverged or failed"
+    return (
+        f"{BEST} best; {AS_GOOD} as good within two standard errors of a difference; "
+        "div d/n: d of n runs diverged"
+    )
 
 
 def summary(plan: Plan, results: Sequence[Result]) -> list[str]:
@@ -95,13 +106,7 @@ def _map(plan: Plan, fixed: Point, results: Sequence[Result]) -> Table:
     across = axes[-1]
     down = axes[0] if len(axes) > 1 else ""
     where = f" with {_shown(fixed)}" if fixed else ""
-    table = Table(
-        title=f"{plan.objective}{where}",
-        caption=f"{BEST} best, {AS_GOOD} as good within two standard errors; div d/n: d of n runs "
-        "diverged",
-        title_justify="left",
-        caption_justify="left",
-    )
+    table = Table(title=f"{plan.objective}{where}", title_justify="left")
     least, equal = best(results), as_good(results)
     columns = listed(plan.keys[across])
     table.add_column(f"{down} \\ {across}" if down else across, no_wrap=True)
@@ -119,13 +124,8 @@ def _map(plan: Plan, fixed: Point, results: Sequence[Result]) -> Table:
 
 
 def _trials(plan: Plan, results: Sequence[Result]) -> Table:
-    lost = sum(math.isinf(result.mean) for result in results)
-    table = Table(
-        title=f"{plan.objective}: the best of {len(results)} points",
-        caption=f"{lost} points with runs that diverged or failed",
-        title_justify="left",
-        caption_justify="left",
-    )
+    title = f"{plan.objective}: the best of {len(results)} points"
+    table = Table(title=title, title_justify="left")
     for key in plan.keys:
         table.add_column(key, justify="right")
     table.add_column(plan.objective, justify="right")

@@ -11,7 +11,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import xarray as xr
 
 import dacycle
 from dacycle.errors import RunError, SweepError
@@ -86,13 +88,19 @@ def test_changed_settings_are_found(make_plan: MakePlan) -> None:
 
 
 def test_changed_input_is_found(make_plan: MakePlan) -> None:
-    base = make_plan(INFLATION).base
-    dacycle.run(base, output="truth.nc").close()
+    plan = make_plan(INFLATION)
     truth = {"truth": {"source": "file", "file": str(Path("truth.nc").absolute())}}
-    plan = replace(make_plan(INFLATION), base={**base, **truth})
-    with pytest.raises(RunError, match=r"truth\.nc"):
-        counted(plan)  # a run file is no truth file: refused before the first run
-    assert not OUT.exists()
+    plan = replace(plan, base={**plan.base, **truth})
+    rng = np.random.default_rng(1)
+    for made in (2, 0, 2):
+        if made:
+            states = rng.normal(2.3, 3.6, (61, 12))
+            columns = {"time": 0.05 * np.arange(61), "state": (("time", "x"), states)}
+            xr.Dataset(columns).to_netcdf("truth.nc")
+        if made and (OUT / "runs.jsonl").exists():
+            with pytest.raises(SweepError, match=r"files\..*truth\.nc is "):
+                counted(plan)
+        assert counted(plan, fresh=bool(made))[1] == made
 
 
 def test_a_line_cut_short_is_run_again(make_plan: MakePlan) -> None:
