@@ -96,6 +96,22 @@ def _plot(given: argparse.Namespace) -> int:
     return 0
 
 
+def _sweep(given: argparse.Namespace) -> int:
+    from dacycle.sweep.command import run_sweep  # matplotlib, a second to load: only here
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    sound = run_sweep(
+        given.plan,
+        given.output,
+        _console(),
+        jobs=given.jobs,
+        ranks=given.ranks,
+        fresh=given.fresh,
+        quiet=given.quiet,
+    )
+    return 0 if sound else FAILED
+
+
 def _console() -> Console:
     # Where there is no terminal there is no width to fit into: tables stay unbroken in a log.
     width = None if sys.stdout.isatty() else UNBOUNDED
@@ -172,6 +188,27 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument(
         "--published", type=Path, metavar="FILE", help="TOML table of published scores"
     )
+
+    sweep = _command(
+        commands,
+        "sweep",
+        _sweep,
+        "search namelist keys for the smallest error, and print the map",
+        "dacycle sweep experiments/sweep_letkf.toml -o output/sweep_letkf\n"
+        "dacycle sweep mine.toml --jobs 4        # a second call does what is missing",
+    )
+    sweep.add_argument("plan", type=Path, metavar="SWEEP.toml", help="what to sweep")
+    sweep.add_argument(
+        "-o", "--output", type=Path, metavar="DIR", help="folder (default: SWEEP, in this one)"
+    )
+    sweep.add_argument(
+        "-j", "--jobs", type=_positive, metavar="J", help="runs at a time (default: one a core)"
+    )
+    sweep.add_argument(
+        "-n", "--ranks", type=_positive, default=1, metavar="N", help="MPI ranks a run (default: 1)"
+    )
+    sweep.add_argument("--fresh", action="store_true", help="forget the runs that are there")
+    sweep.add_argument("-q", "--quiet", action="store_true", help="show the map only")
 
     check = _command(
         commands,
