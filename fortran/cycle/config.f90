@@ -13,6 +13,7 @@ module da_cycle_config
    use da_io_run_layout, only: run_file_config
    use da_model_factory, only: known_models, read_model, read_truth_model, document_models
    use da_model_type, only: model_type
+   use da_verification_settings, only: verification_config, read_verification
    implicit none
    private
    public :: config_type, read_config, default_namelist
@@ -33,6 +34,7 @@ module da_cycle_config
       type(observation_source_config) :: observations
       type(ensemble_config) :: ensemble
       type(run_file_config) :: output
+      type(verification_config) :: verification
       integer :: checkpoint_every = 1000
       character(len=:), allocatable :: checkpoint
       class(model_type), allocatable :: model
@@ -72,6 +74,9 @@ contains
       call read_analysis(config%analysis_name, namelists, config%seed, config%ensemble%members, &
                          config%observations%gross_error_limit, config%analysis, error)
       if (allocated(error)) return
+      call read_verification(namelists, config%truth%source, config%ensemble%members, &
+                             config%verification, error)
+      if (allocated(error)) return
       call read_output(namelists, config, error)
       if (allocated(error)) return
       config%binding = namelists%effective
@@ -107,6 +112,8 @@ contains
       call read_observation_source(namelists, 'twin', config%observations, error)
       call read_ensemble(namelists, config%ensemble, error)
       call document_analyses(namelists)
+      call read_verification(namelists, config%truth%source, config%ensemble%members, &
+                             config%verification, error)
       call read_output(namelists, config, error)
       call read_checkpointing(namelists, config, error)
    end subroutine document

@@ -18,10 +18,13 @@ module da_cycle_driver
    use da_io_run_layout, only: field_background_mean, field_background_sd, field_analysis_mean, &
       field_analysis_sd, field_truth
    use da_observation_type, only: observations_type
+   use da_verification_members, only: verify_members
    use da_verification_record, only: record_type, new_record
    use da_verification_scores, only: state_scores, observation_scores, background_rmse, &
       analysis_rmse, background_spread, analysis_spread, background_bias, analysis_bias, &
       innovation_chi2, observations_used, observations_rejected
+   use da_verification_settings, only: new_tables
+   use da_verification_tables, only: tables_type
    implicit none
    private
    public :: run_cycles
@@ -39,6 +42,7 @@ contains
       type(error_type), allocatable, intent(out) :: error
       type(ensemble_type) :: ensemble
       type(record_type) :: record
+      type(tables_type) :: tables
       type(run_file_type) :: output
       type(progress_type) :: progress
       integer(i8) :: began
@@ -51,7 +55,8 @@ contains
       call watch_for_interrupt()
       associate (config => run%config, domain => run%domain)
          call system_clock(began)
-         record = new_record(config%cycles, config%burn_in)
+         call new_tables(config%verification, config%cycles, tables)
+         call new_record(config%cycles, config%burn_in, tables, record)
          ensemble%members = config%ensemble%members
          allocate (ensemble%x(domain%n, config%model%components_in, ensemble%members))
          call begin(run, start, version, command, ensemble, record, output, done, error)
@@ -143,6 +148,7 @@ contains
          call domain%timer%start(phase_verification)
          call ensemble%mean(means(:, :, 1))
          call ensemble%spread(means(:, :, 1), sds(:, :, 1))
+         call verify_distribution(run, cycle, 'background', ensemble, record)
          call domain%timer%stop()
 
          call domain%timer%start(phase_analysis)
@@ -157,6 +163,7 @@ contains
          call domain%timer%start(phase_verification)
          call ensemble%mean(means(:, :, 2))
          call ensemble%spread(means(:, :, 2), sds(:, :, 2))
+         call verify_distribution(run, cycle, 'analysis', ensemble, record)
          call score(run, cycle, means(:, 1, :), sds(:, 1, :), observations, record, error)
          call domain%timer%stop()
          if (allocated(error)) return
@@ -168,6 +175,19 @@ contains
       end associate
       call write_cycle(run, cycle, means, sds, ensemble, observations, output, error)
    end subroutine one_cycle
+
+   !> What is verified of the members, of a model with several values a point of the first.
+   subroutine verify_distribution(run, cycle, state, ensemble, record)
+      type(run_type), intent(in) :: run
+      integer, intent(in) :: cycle
+      character(len=*), intent(in) :: state
+      type(ensemble_type), intent(in) :: ensemble
+      type(record_type), intent(inout) :: record
+
+      if (.not. run%config%verification%of_members()) return
+      call verify_members(run%config%verification, run%domain, cycle, state, &
+                          run%truth%x(:, 1, 1), ensemble%x(:, 1, :), record%tables)
+   end subroutine verify_distribution
 
    !> The cycle's scores; a state that is not finite ends the run.
    subroutine score(run, cycle, means, sds, observations, record, error)

@@ -191,7 +191,7 @@ contains
          call domain%communicator%agree(error)
          if (allocated(error)) return
          call first_ensemble(run, ensemble)
-         call output%create(domain, config%output, description, error)
+         call output%create(domain, config%output, description, record, error)
          if (allocated(error)) then
             error%message = config%namelist//': &output file: '//error%message
             error%status = status_bad_input

@@ -3,17 +3,20 @@ module da_verification_record
    use, intrinsic :: ieee_arithmetic, only: ieee_value, ieee_quiet_nan, ieee_is_nan
    use da_base_kinds, only: wp
    use da_verification_scores, only: scores_kept
+   use da_verification_tables, only: tables_type
    implicit none
    private
    public :: record_type, statistics_type, new_record, statistics_of
 
-   !> series(cycle, score)
+   !> series(cycle, score), and what else is verified.
    type :: record_type
       integer :: cycles = 0
       integer :: burn_in = 0
       real(wp), allocatable :: series(:, :)
+      type(tables_type) :: tables
    contains
       procedure :: statistics
+      procedure :: table_statistics
    end type record_type
 
    !> Over the cycles after the burn-in.
@@ -26,15 +29,17 @@ module da_verification_record
 
 contains
 
-   pure function new_record(cycles, burn_in) result(self)
+   pure subroutine new_record(cycles, burn_in, tables, self)
       integer, intent(in) :: cycles
       integer, intent(in) :: burn_in
-      type(record_type) :: self
+      type(tables_type), intent(in) :: tables
+      type(record_type), intent(out) :: self
 
       self%cycles = cycles
       self%burn_in = burn_in
+      self%tables = tables
       allocate (self%series(cycles, scores_kept), source=0.0_wp)
-   end function new_record
+   end subroutine new_record
 
    !> Statistics of one score after the first `done` cycles.
    pure function statistics(self, score, done) result(stats)
@@ -45,6 +50,23 @@ contains
 
       stats = statistics_of(self%series(min(self%burn_in, done) + 1:done, score))
    end function statistics
+
+   !> Statistics of a table's column after the first `done` cycles, over the rows that can be known.
+   pure function table_statistics(self, table, column, done) result(stats)
+      class(record_type), intent(in) :: self
+      integer, intent(in) :: table
+      integer, intent(in) :: column
+      integer, intent(in) :: done
+      type(statistics_type) :: stats
+      integer :: first
+      integer :: last
+
+      associate (kept => self%tables%tables(table))
+         first = min(self%burn_in, done)/kept%every + 1
+         last = min(done/kept%every, kept%known_rows(column))
+         stats = statistics_of(kept%rows(column, first:last))
+      end associate
+   end function table_statistics
 
    !> Mean, its standard error (NaN for a single value), and the largest absolute value of a series;
    !> NaN for an empty one and for one that holds a NaN.

@@ -20,6 +20,7 @@ CYCLES = 1200
 
 COMMON: Groups = {"cycle": {"cycles": CYCLES, "burn_in": 100, "seed": 7}}
 LETKF: Groups = {"cycle": {"analysis": "letkf"}, "ensemble": {"members": 10}}
+VERIFICATION: Groups = {"verification": {"crps": True}}
 
 
 def case(*parts: Groups) -> Groups:
@@ -56,6 +57,12 @@ CASES: dict[str, Groups] = {
     ),
     "two scales": case(LETKF, {"cycle": {"model": "lorenz96_two_scale", "cycles": 300}}),
     "start from the truth": case(LETKF, {"ensemble": {"initial": "truth", "initial_sd": 0.5}}),
+    "verification": case(LETKF, VERIFICATION),
+    "verification of two scales": case(
+        LETKF,
+        VERIFICATION,
+        {"cycle": {"model": "lorenz96_two_scale", "cycles": 300}},
+    ),
     "nothing but scores": case(LETKF, {"output": {"fields_every": 0, "feedback": False}}),
 }
 
@@ -171,6 +178,19 @@ def test_neutral_inflation_changes_no_bit(run: Run, tmp_path: Path) -> None:
     factors = {"prior": 1.0, "rtpp": 0.0, "rtps": 0.0, "additive": 0.0}
     neutral = nml.merge(groups, {"inflation": factors})
     assert same(run(neutral, tmp_path / "neutral"), run(groups, tmp_path / "none"))
+
+
+def test_verification_changes_no_bit_of_the_rest(run: Run, tmp_path: Path) -> None:
+    """What is verified is looked at only; a group that asks for nothing adds nothing."""
+    with (
+        netCDF4.Dataset(run(case(LETKF), tmp_path / "without")) as without,
+        netCDF4.Dataset(run(case(LETKF, VERIFICATION), tmp_path / "with")) as verified,
+    ):
+        assert set(without.variables) < set(verified.variables)
+        for name in without.variables:
+            np.testing.assert_array_equal(without[name][:], verified[name][:])
+    nothing = case(LETKF, {"verification": {"crps": False}})
+    assert same(run(nothing, tmp_path / "nothing"), tmp_path / "without" / "run.nc")
 
 
 def test_no_limit_and_a_limit_out_of_reach_change_no_bit(run: Run, tmp_path: Path) -> None:

@@ -123,6 +123,15 @@ TOGETHER = {
         "&ensemble initial_sd = 0.1 /",
         "&ensemble initial_sd not used initial = 'climatology'",
     ),
+    "CRPS without a truth": (
+        "&truth source = 'none' /\n&observations source = 'file', file = 'x.nc' /\n"
+        "&verification crps = .true. /",
+        "line 3: &verification crps = .true. no truth",
+    ),
+    "CRPS of one member": (
+        "&cycle analysis = 'none' /\n&ensemble members = 1 /\n&verification crps = .true. /",
+        "line 3: &verification crps &ensemble members = 1 at least 2",
+    ),
     "fields after the end": (SHORT + "&output fields_every = 7 /", "&output fields_every 6 cycles"),
     "members after the end": (
         SHORT + "&output members_every = 7 /",

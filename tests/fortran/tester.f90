@@ -12,6 +12,7 @@ program tester
    use test_random, only: test_random_suite
    use test_record, only: test_record_suite
    use test_sums, only: test_sums_suite
+   use test_verification, only: test_verification_suite
    use testing, only: testing_type
    implicit none
    type(testing_type) :: tests
@@ -42,6 +43,8 @@ program tester
       call test_letkf_suite(tests)
    case ('record')
       call test_record_suite(tests)
+   case ('verification')
+      call test_verification_suite(tests)
    end select
    if (tests%communicator%is_root()) print '(i0,a,i0,a)', tests%passed, ' passed, ', &
       tests%failed, ' failed'

@@ -37,6 +37,9 @@ CASES: dict[str, Groups] = {
     "members": {"output": {"members_every": 5, "fields_every": 3}},
     "scores only": {"output": {"fields_every": 0, "feedback": False}},
     "other truth": {"truth_lorenz96": {"forcing": 8.3}, "observations": {"stride": 1.7}},
+    "verification": {
+        "verification": {"crps": True},
+    },
     "another place": {"checkpoint": {"file": "kept"}},
 }
 

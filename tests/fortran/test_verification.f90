@@ -1,0 +1,197 @@
+!> Verification of ensembles, against its definitions computed the long way.
+module test_verification
+   use da_base_domain, only: domain_type, new_domain
+   use da_base_error, only: error_type
+   use da_base_kinds, only: wp, i8
+   use da_base_random, only: random_key_type, normals
+   use da_verification_crps_kernels, only: crps_of_points, sort_columns
+   use da_verification_members, only: verify_members
+   use da_verification_settings, only: verification_config, new_tables
+   use da_verification_tables, only: tables_type
+   use testing, only: testing_type
+   implicit none
+   private
+   public :: test_verification_suite
+
+   real(wp), parameter :: rounding = 1.0e-14_wp
+
+contains
+
+   subroutine test_verification_suite(tests)
+      type(testing_type), intent(inout) :: tests
+
+      call test_sorting(tests)
+      call test_crps(tests)
+      call test_crps_of_a_normal(tests)
+      call test_layout(tests)
+   end subroutine test_verification_suite
+
+   subroutine test_sorting(tests)
+      type(testing_type), intent(inout) :: tests
+      integer, parameter :: n = 5
+      integer, parameter :: most = 70
+      real(wp), allocatable :: x(:, :)
+      real(wp), allocatable :: sorted(:, :)
+      logical :: ascending
+      logical :: same
+      integer :: columns
+      integer :: c
+
+      ascending = .true.
+      same = .true.
+      do columns = 1, most
+         x = field(n, columns, columns)
+         if (columns > 3) x(:, 3) = x(:, 1)
+         sorted = x
+         call sort_columns(n, columns, sorted)
+         do c = 1, columns
+            if (c > 1) ascending = ascending .and. all(sorted(:, c - 1) <= sorted(:, c))
+            same = same .and. all(count(abs(x - spread(sorted(:, c), 2, columns)) <= 0, 2) == &
+                                  count(abs(sorted - spread(sorted(:, c), 2, columns)) <= 0, 2))
+         end do
+      end do
+      call tests%check(ascending, 'members are sorted')
+      call tests%check(same, 'sorting keeps every member')
+   end subroutine test_sorting
+
+   !> Against the integral of (F - H)², and against the sum over all pairs.
+   subroutine test_crps(tests)
+      type(testing_type), intent(inout) :: tests
+      integer, parameter :: n = 37
+      integer, parameter :: middle = 19
+      integer, parameter :: sizes(5) = [1, 2, 3, 10, 41]
+      real(wp), allocatable :: x(:, :)
+      real(wp), dimension(n) :: truth, crps, fair, by_integral, by_pairs
+      integer :: k
+      integer :: i
+
+      do k = 1, size(sizes)
+         x = field(n, sizes(k), k)
+         truth = 0.5_wp*x(:, 1) + [(0.02_wp*(i - middle), i=1, n)]
+         if (sizes(k) > 2) x(:, 3) = truth
+         call crps_of_points(n, sizes(k), x, truth, crps, fair)
+         do i = 1, n
+            by_integral(i) = integral(x(i, :), truth(i))
+            by_pairs(i) = pairs(x(i, :), truth(i))
+         end do
+         call tests%check_small(maxval(abs(crps - by_integral)), rounding*sizes(k), &
+                                'CRPS is the integral of its definition')
+         call tests%check_small(maxval(abs(fair - by_pairs)), rounding*sizes(k), &
+                                'fair CRPS is the sum over pairs')
+      end do
+   end subroutine test_crps
+
+   !> Truth and members from N(0, 1): the fair score is that of the distribution itself, 1/√π
+   !> (Gneiting & Raftery 2007, eq. 21, averaged); the plain one is larger by 1/(N √π).
+   subroutine test_crps_of_a_normal(tests)
+      type(testing_type), intent(inout) :: tests
+      integer, parameter :: n = 200000
+      integer, parameter :: members = 5
+      real(wp), parameter :: expected = 1/sqrt(3.14159265358979_wp)
+      !> Standard deviation of the score of one point is below 1: four standard errors.
+      real(wp), parameter :: bound = 4/sqrt(real(n, wp))
+      real(wp), allocatable :: x(:, :)
+      real(wp), allocatable :: crps(:)
+      real(wp), allocatable :: fair(:)
+
+      x = field(n, members + 1, 11)
+      allocate (crps(n), fair(n))
+      call crps_of_points(n, members, x(:, 2:), x(:, 1), crps, fair)
+      call tests%check_small(abs(sum(fair)/n - expected), bound, 'fair CRPS of a normal')
+      call tests%check_small(abs(sum(crps)/n - expected*(1 + 1.0_wp/members)), bound, &
+                             'CRPS of a small normal ensemble')
+   end subroutine test_crps_of_a_normal
+
+   !> Every rank, on any layout, gets what one rank gets from all points, to the bit.
+   subroutine test_layout(tests)
+      type(testing_type), intent(inout) :: tests
+      integer, parameter :: n = 53
+      integer, parameter :: members = 7
+      type(verification_config) :: config
+      type(domain_type) :: domain
+      type(error_type), allocatable :: error
+      type(tables_type) :: tables
+      real(wp) :: x(n, members + 1)
+      real(wp), allocatable :: slab(:, :)
+      real(wp), dimension(n) :: crps, fair
+
+      config%crps = .true.
+      call new_domain(n, tests%communicator, domain, error)
+      call new_tables(config, 1, tables)
+      x = field(n, members + 1, 3)
+      slab = x(domain%first:domain%last, :)
+      call verify_members(config, domain, 1, 'background', slab(:, 1), slab(:, 2:), tables)
+      call verify_members(config, domain, 1, 'analysis', slab(:, 1), slab(:, 2:), tables)
+      call crps_of_points(n, members, x(:, 2:), x(:, 1), crps, fair)
+      call tests%check_small(abs(row_of(tables, 'background_crps', 1) - sum(crps)/n), rounding, &
+                             'mean of CRPS')
+      call tests%check_small(abs(row_of(tables, 'analysis_fair_crps', 1) - sum(fair)/n), rounding, &
+                             'mean of fair CRPS')
+   end subroutine test_layout
+
+   !> A column of the first row of a table.
+   function row_of(tables, name, column) result(value)
+      type(tables_type), intent(in) :: tables
+      character(len=*), intent(in) :: name
+      integer, intent(in) :: column
+      real(wp) :: value
+      integer :: t
+
+      value = huge(value)
+      do t = 1, size(tables%tables)
+         if (tables%tables(t)%name == name) value = tables%tables(t)%rows(column, 1)
+      end do
+   end function row_of
+
+   !> Normal numbers, the same on every rank.
+   function field(n, columns, number) result(x)
+      integer, intent(in) :: n
+      integer, intent(in) :: columns
+      integer, intent(in) :: number
+      real(wp), allocatable :: x(:, :)
+      integer :: c
+
+      allocate (x(n, columns))
+      do c = 1, columns
+         call normals(random_key_type(seed=number, member=c), 0_i8, x(:, c))
+      end do
+   end function field
+
+   !> ∫ (F(z) - H(z - t))² dz of the members' distribution function F, step by step.
+   pure function integral(members, truth) result(crps)
+      real(wp), intent(in) :: members(:)
+      real(wp), intent(in) :: truth
+      real(wp) :: crps
+      real(wp) :: steps(size(members) + 1)
+      real(wp) :: difference
+      integer :: i
+      integer :: smallest
+
+      steps = [members, truth]
+      do i = 1, size(steps)
+         smallest = i - 1 + minloc(steps(i:), 1)
+         steps([i, smallest]) = steps([smallest, i])
+      end do
+      crps = 0
+      do i = 1, size(steps) - 1
+         difference = count(members <= steps(i))/real(size(members), wp)
+         if (truth <= steps(i)) difference = difference - 1
+         crps = crps + difference**2*(steps(i + 1) - steps(i))
+      end do
+   end function integral
+
+   !> Mean distance from the truth, less half the mean distance of two different members.
+   pure function pairs(members, truth) result(crps)
+      real(wp), intent(in) :: members(:)
+      real(wp), intent(in) :: truth
+      real(wp) :: crps
+      integer :: i
+
+      associate (n => size(members))
+         crps = sum(abs(members - truth))/n
+         do i = 1, n
+            crps = crps - 0.5_wp*sum(abs(members - members(i)))/(n*max(n - 1, 1))
+         end do
+      end associate
+   end function pairs
+end module test_verification
