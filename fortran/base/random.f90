@@ -9,6 +9,7 @@ module da_base_random
    public :: random_key_type, threefry, normals, normals_of, uniforms
    public :: stream_truth, stream_ensemble, stream_observations, stream_perturbations
    public :: stream_rotation, stream_climatology, stream_inflation
+   public :: stream_ranks
 
    integer, parameter :: stream_truth = 1
    integer, parameter :: stream_ensemble = 2
@@ -17,6 +18,7 @@ module da_base_random
    integer, parameter :: stream_rotation = 5
    integer, parameter :: stream_climatology = 6
    integer, parameter :: stream_inflation = 7
+   integer, parameter :: stream_ranks = 20
 
    !> Which sequence of numbers is meant.
    type :: random_key_type

@@ -13,7 +13,8 @@ module da_cycle_config
    use da_io_run_layout, only: run_file_config
    use da_model_factory, only: known_models, read_model, read_truth_model, document_models
    use da_model_type, only: model_type
-   use da_verification_settings, only: verification_config, read_verification
+   use da_verification_settings, only: verification_config, verified_run_type, &
+      read_verification
    implicit none
    private
    public :: config_type, read_config, default_namelist
@@ -74,8 +75,7 @@ contains
       call read_analysis(config%analysis_name, namelists, config%seed, config%ensemble%members, &
                          config%observations%gross_error_limit, config%analysis, error)
       if (allocated(error)) return
-      call read_verification(namelists, config%truth%source, config%ensemble%members, &
-                             config%verification, error)
+      call read_verification(namelists, verified_run(config), config%verification, error)
       if (allocated(error)) return
       call read_output(namelists, config, error)
       if (allocated(error)) return
@@ -112,8 +112,7 @@ contains
       call read_observation_source(namelists, 'twin', config%observations, error)
       call read_ensemble(namelists, config%ensemble, error)
       call document_analyses(namelists)
-      call read_verification(namelists, config%truth%source, config%ensemble%members, &
-                             config%verification, error)
+      call read_verification(namelists, verified_run(config), config%verification, error)
       call read_output(namelists, config, error)
       call read_checkpointing(namelists, config, error)
    end subroutine document
@@ -142,6 +141,16 @@ contains
       call namelists%get('seed', config%seed, 'of all random numbers', minimum=0)
       call namelists%close_group(error)
    end subroutine read_cycle
+
+   pure function verified_run(config) result(run)
+      type(config_type), intent(in) :: config
+      type(verified_run_type) :: run
+
+      run%has_truth = config%truth%source /= 'none'
+      run%seed = config%seed
+      run%members = config%ensemble%members
+      if (allocated(config%model)) run%points = config%model%points
+   end function verified_run
 
    subroutine read_output(namelists, config, error)
       type(namelists_type), intent(inout) :: namelists

@@ -20,7 +20,14 @@ CYCLES = 1200
 
 COMMON: Groups = {"cycle": {"cycles": CYCLES, "burn_in": 100, "seed": 7}}
 LETKF: Groups = {"cycle": {"analysis": "letkf"}, "ensemble": {"members": 10}}
-VERIFICATION: Groups = {"verification": {"crps": True}}
+VERIFICATION: Groups = {
+    "verification": {
+        "crps": True,
+        "rank_histogram": True,
+        "thresholds": [-1.0, 2.0, 6.0],
+        "points_every": 3,
+    }
+}
 
 
 def case(*parts: Groups) -> Groups:

@@ -132,6 +132,28 @@ TOGETHER = {
         "&cycle analysis = 'none' /\n&ensemble members = 1 /\n&verification crps = .true. /",
         "line 3: &verification crps &ensemble members = 1 at least 2",
     ),
+    "ranks without a truth": (
+        "&truth source = 'none' /\n&observations source = 'file', file = 'x.nc' /\n"
+        "&verification rank_histogram = .true. /",
+        "line 3: &verification rank_histogram no truth",
+    ),
+    "events without a truth": (
+        "&truth source = 'none' /\n&observations source = 'file', file = 'x.nc' /\n"
+        "&verification thresholds = 1.0 /",
+        "line 3: &verification thresholds no truth",
+    ),
+    "thresholds in no order": (
+        "&verification thresholds = 5.0, 1.0 /",
+        "&verification thresholds must ascend",
+    ),
+    "points of no count": (
+        "&verification crps = .true., points_every = 2 /",
+        "&verification points_every not used without rank_histogram or thresholds",
+    ),
+    "too few points to count": (
+        "&verification rank_histogram = .true., points_every = 41 /",
+        "&verification points_every = 41 only 40 points",
+    ),
     "fields after the end": (SHORT + "&output fields_every = 7 /", "&output fields_every 6 cycles"),
     "members after the end": (
         SHORT + "&output members_every = 7 /",

@@ -3,7 +3,8 @@ module test_verification
    use da_base_domain, only: domain_type, new_domain
    use da_base_error, only: error_type
    use da_base_kinds, only: wp, i8
-   use da_base_random, only: random_key_type, normals
+   use da_base_random, only: random_key_type, normals, uniforms, stream_ranks
+   use da_verification_counts, only: count_ranks, count_events
    use da_verification_crps_kernels, only: crps_of_points, sort_columns
    use da_verification_members, only: verify_members
    use da_verification_settings, only: verification_config, new_tables
@@ -24,6 +25,9 @@ contains
       call test_crps(tests)
       call test_crps_of_a_normal(tests)
       call test_layout(tests)
+      call test_ranks(tests)
+      call test_flat_ranks(tests)
+      call test_events(tests)
    end subroutine test_verification_suite
 
    subroutine test_sorting(tests)
@@ -116,6 +120,7 @@ contains
       real(wp), dimension(n) :: crps, fair
 
       config%crps = .true.
+      allocate (config%thresholds(0))
       call new_domain(n, tests%communicator, domain, error)
       call new_tables(config, 1, tables)
       x = field(n, members + 1, 3)
@@ -128,6 +133,133 @@ contains
       call tests%check_small(abs(row_of(tables, 'analysis_fair_crps', 1) - sum(fair)/n), rounding, &
                              'mean of fair CRPS')
    end subroutine test_layout
+
+   !> Point by point; a truth equal to members gets any of their ranks, on any layout the same.
+   subroutine test_ranks(tests)
+      type(testing_type), intent(inout) :: tests
+      integer, parameter :: n = 61
+      integer, parameter :: members = 6
+      integer, parameter :: every = 4
+      type(domain_type) :: domain
+      type(error_type), allocatable :: error
+      type(random_key_type) :: key
+      integer(i8), dimension(members + 1) :: counts, expected
+      real(wp) :: x(n, members)
+      real(wp) :: truth(n)
+      integer :: i
+
+      call new_domain(n, tests%communicator, domain, error)
+      key = random_key_type(5, stream_ranks, 1, 0)
+      x = field(n, members, 21)
+      truth = 0.3_wp
+      expected = 0
+      do i = 1, n, every
+         associate (rank => count(x(i, :) < truth(i)))
+            expected(rank + 1) = expected(rank + 1) + 1
+         end associate
+      end do
+      associate (f => domain%first, l => domain%last)
+         call count_ranks(domain, key, every, truth(f:l), x(f:l, :), counts)
+         call tests%check(all(counts == expected), 'ranks of every fourth point')
+         x(:, 2:4) = spread(truth, 2, 3)
+         x(:, 1) = truth - 1
+         x(:, 5:) = spread(truth + 1, 2, 2)
+         call count_ranks(domain, key, 1, truth(f:l), x(f:l, :), counts)
+      end associate
+      call tests%check(sum(counts(2:5)) == n, 'ties are broken between the ranks they share')
+      call tests%check(all(counts(2:5) == on_one_rank()), 'and the same on any layout')
+
+   contains
+
+      !> The same lots, drawn by this rank for all points.
+      function on_one_rank() result(ties)
+         integer(i8) :: ties(4)
+         real(wp) :: lots(n)
+         integer :: k
+
+         call uniforms(key, 1_i8, lots)
+         ties = [(count(int(4*lots) == k, kind=i8), k=0, 3)]
+      end function on_one_rank
+   end subroutine test_ranks
+
+   !> Truth and members from one distribution: a flat histogram, and contrasts of zero, both within
+   !> their errors; members of half the spread: a U.
+   subroutine test_flat_ranks(tests)
+      type(testing_type), intent(inout) :: tests
+      integer, parameter :: n = 70000
+      integer, parameter :: members = 6
+      real(wp), parameter :: errors = 4
+      type(verification_config) :: config
+      type(domain_type) :: domain
+      type(error_type), allocatable :: error
+      type(tables_type) :: tables
+      real(wp), allocatable :: x(:, :)
+      real(wp), parameter :: p = 1.0_wp/(members + 1)
+      real(wp) :: sd
+      integer :: k
+
+      config%rank_histogram = .true.
+      config%members = members
+      allocate (config%thresholds(0))
+      call new_domain(n, tests%communicator, domain, error)
+      call new_tables(config, 1, tables)
+      x = field(n, members + 1, 31)
+      x = x(domain%first:domain%last, :)
+      call verify_members(config, domain, 1, 'background', x(:, 1), x(:, 2:), tables)
+      x(:, 2:) = 0.5_wp*x(:, 2:)
+      call verify_members(config, domain, 1, 'analysis', x(:, 1), x(:, 2:), tables)
+      sd = sqrt(n*p*(1 - p))
+      do k = 1, members + 1
+         call tests%check_small(abs(row_of(tables, 'background_ranks', k) - n*p), errors*sd, &
+                                'equal distributions have a flat histogram')
+      end do
+      call tests%check_small(abs(row_of(tables, 'background_rank_bias', 1)), &
+                             errors/sqrt(real(n, wp)), 'and no bias')
+      call tests%check_small(abs(row_of(tables, 'background_rank_dispersion', 1)), &
+                             errors/sqrt(real(n, wp)), 'and the right dispersion')
+      call tests%check(row_of(tables, 'analysis_ranks', 1) > 1.5_wp*n*p .and. &
+                       row_of(tables, 'analysis_rank_dispersion', 1) > 0.3_wp, &
+                       'too little spread shows as a U')
+   end subroutine test_flat_ranks
+
+   subroutine test_events(tests)
+      type(testing_type), intent(inout) :: tests
+      integer, parameter :: n = 47
+      integer, parameter :: members = 5
+      real(wp), parameter :: threshold = 0.2_wp
+      type(verification_config) :: config
+      type(domain_type) :: domain
+      type(error_type), allocatable :: error
+      type(tables_type) :: tables
+      integer(i8), dimension(members + 1) :: forecasts, occurrences
+      real(wp) :: x(n, members + 1)
+      real(wp), allocatable :: slab(:, :)
+      real(wp) :: brier
+      logical :: right
+      integer :: k
+
+      call new_domain(n, tests%communicator, domain, error)
+      x = field(n, members + 1, 41)
+      slab = x(domain%first:domain%last, :)
+      call count_events(domain, 1, threshold, slab(:, 1), slab(:, 2:), forecasts, occurrences)
+      associate (above => count(x(:, 2:) > threshold, 2), happens => x(:, 1) > threshold)
+         right = .true.
+         do k = 0, members
+            right = right .and. forecasts(k + 1) == count(above == k) &
+                    .and. occurrences(k + 1) == count(above == k .and. happens)
+         end do
+         brier = sum((real(above, wp)/members - merge(1, 0, happens))**2)/n
+      end associate
+      call tests%check(right, 'forecasts and occurrences of an event')
+      config%members = members
+      config%thresholds = [-1.0_wp, threshold]
+      call new_tables(config, 1, tables)
+      call verify_members(config, domain, 1, 'background', slab(:, 1), slab(:, 2:), tables)
+      call tests%check_small(abs(row_of(tables, 'brier_score', 2) - brier), rounding, &
+                             'Brier score')
+      call tests%check(abs(row_of(tables, 'event_occurrences', 2*members + 2) - &
+                           occurrences(members + 1)) <= 0, 'events are ordered by threshold')
+   end subroutine test_events
 
    !> A column of the first row of a table.
    function row_of(tables, name, column) result(value)
