@@ -150,6 +150,9 @@ contains
       run%seed = config%seed
       run%members = config%ensemble%members
       if (allocated(config%model)) run%points = config%model%points
+      run%cycles = config%cycles
+      run%burn_in = config%burn_in
+      run%interval = config%interval
    end function verified_run
 
    subroutine read_output(namelists, config, error)

@@ -9,6 +9,7 @@ module da_cycle_driver
    use da_base_timer, only: phase_analysis, phase_observations, phase_verification
    use da_analysis_type, only: observe_analysis
    use da_cycle_config, only: config_type
+   use da_cycle_lead_times, only: verify_forecasts
    use da_cycle_progress, only: progress_type, new_progress
    use da_cycle_report, only: report_start, report_end
    use da_cycle_start, only: run_type, begin
@@ -18,12 +19,12 @@ module da_cycle_driver
    use da_io_run_layout, only: field_background_mean, field_background_sd, field_analysis_mean, &
       field_analysis_sd, field_truth
    use da_observation_type, only: observations_type
+   use da_verification_layout, only: new_tables
    use da_verification_members, only: verify_members
    use da_verification_record, only: record_type, new_record
    use da_verification_scores, only: state_scores, observation_scores, background_rmse, &
       analysis_rmse, background_spread, analysis_spread, background_bias, analysis_bias, &
       innovation_chi2, observations_used, observations_rejected
-   use da_verification_settings, only: new_tables
    use da_verification_tables, only: tables_type
    implicit none
    private
@@ -55,7 +56,8 @@ contains
       call watch_for_interrupt()
       associate (config => run%config, domain => run%domain)
          call system_clock(began)
-         call new_tables(config%verification, config%cycles, tables)
+         call new_tables(config%verification, config%cycles, config%interval, &
+                         run%truth%last, tables)
          call new_record(config%cycles, config%burn_in, tables, record)
          ensemble%members = config%ensemble%members
          allocate (ensemble%x(domain%n, config%model%components_in, ensemble%members))
@@ -166,6 +168,8 @@ contains
          call verify_distribution(run, cycle, 'analysis', ensemble, record)
          call score(run, cycle, means(:, 1, :), sds(:, 1, :), observations, record, error)
          call domain%timer%stop()
+         if (allocated(error)) return
+         call verify_forecasts(config, domain, run%truth, cycle, ensemble, record%tables, error)
          if (allocated(error)) return
          if (config%output%feedback) then
             call domain%timer%start(phase_observations)

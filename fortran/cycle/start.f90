@@ -9,6 +9,7 @@ module da_cycle_start
       writable_directory, directory_of
    use da_base_text, only: to_text
    use da_cycle_config, only: config_type
+   use da_cycle_lead_times, only: check_leads
    use da_cycle_observation_source, only: observation_source_type, new_observation_source
    use da_cycle_truth, only: truth_type, new_truth
    use da_ensemble_initialise, only: draw_from_attractor, perturb
@@ -53,12 +54,15 @@ contains
       call communicator%agree(error)
       if (allocated(error)) return
       call new_truth(config%truth, config%truth_model, config%truth_steps, run%domain, &
-                     config%seed, config%cycles, config%interval, run%truth, error)
+                     config%seed, config%cycles, config%verification%longest_lead(), &
+                     config%interval, run%truth, error)
       call communicator%agree(error)
       if (allocated(error)) then
          error%message = config%namelist//': &truth file: '//error%message
          return
       end if
+      call check_leads(config, run%truth, error)
+      if (allocated(error)) return
       if (run%truth%exists .and. size(run%truth%x, 2) < config%model%components_in) then
          call input_error(error, config%namelist//": &cycle model = '"//config%model_name// &
                           "' has "//to_text(config%model%components_in)//' values a point, the '// &

@@ -4,10 +4,9 @@ module da_verification_settings
    use da_base_error, only: error_type
    use da_base_namelists, only: namelists_type
    use da_base_text, only: to_text
-   use da_verification_tables, only: tables_type
    implicit none
    private
-   public :: verification_config, verified_run_type, read_verification, new_tables
+   public :: verification_config, verified_run_type, read_verification
 
    type :: verification_config
       integer :: seed = 0
@@ -16,8 +15,14 @@ module da_verification_settings
       logical :: rank_histogram = .false.
       real(wp), allocatable :: thresholds(:)
       integer :: points_every = 1
+      real(wp), allocatable :: lead_times(:)
+      integer :: forecasts_every = 20
+      character(len=:), allocatable :: forecast
+      !> The lead times in cycles.
+      integer, allocatable :: leads(:)
    contains
       procedure :: of_members
+      procedure :: longest_lead
    end type verification_config
 
    !> What the settings must agree with.
@@ -26,6 +31,9 @@ module da_verification_settings
       integer :: seed = 0
       integer :: members = 1
       integer :: points = 1
+      integer :: cycles = 1
+      integer :: burn_in = 0
+      real(wp) :: interval = 1
    end type verified_run_type
 
 contains
@@ -63,6 +71,7 @@ contains
          call namelists%reject('points_every', '= '//to_text(config%points_every)// &
                                ': there are only '//to_text(run%points)//' points')
       end if
+      call read_leads(namelists, run, config)
       call namelists%close_group(error)
 
    contains
@@ -82,6 +91,79 @@ contains
       end subroutine need_ensemble
    end subroutine read_verification
 
+   !> Lead times must be reached in whole cycles, and some forecast begin after the burn-in.
+   subroutine read_leads(namelists, run, config)
+      type(namelists_type), intent(inout) :: namelists
+      type(verified_run_type), intent(in) :: run
+      type(verification_config), intent(inout) :: config
+      character(len=8), parameter :: known_forecasts(2) = [character(len=8) :: 'mean', 'ensemble']
+      real(wp), parameter :: tolerance = 1.0e-9_wp
+      real(wp), parameter :: most_cycles = 1.0e6_wp
+      type(verification_config) :: defaults
+      integer :: i
+
+      if (.not. allocated(config%lead_times)) allocate (config%lead_times(0))
+      config%forecast = trim(known_forecasts(1))
+      call namelists%get('lead_times', config%lead_times, &
+                         'forecasts from analyses are verified at these model times ahead')
+      call namelists%get('forecasts_every', config%forecasts_every, &
+                         'with lead_times: cycles between analyses that forecasts start from', &
+                         minimum=1)
+      call namelists%get('forecast', config%forecast, &
+                         'with lead_times: one from the analysis mean, or one of each member', &
+                         known_forecasts)
+      allocate (config%leads(size(config%lead_times)), source=0)
+      if (size(config%leads) == 0) then
+         if (config%forecasts_every /= defaults%forecasts_every) call refuse('forecasts_every')
+         if (config%forecast /= known_forecasts(1)) call refuse('forecast')
+         return
+      end if
+      if (.not. run%has_truth) then
+         call namelists%reject('lead_times', 'are given: there is no truth to verify against '// &
+                               '(source = ''none'' in &truth)')
+      end if
+      do i = 1, size(config%leads)
+         if (.not. (config%lead_times(i) > 0 .and. &
+                    config%lead_times(i) <= most_cycles*run%interval)) then
+            call namelists%reject('lead_times', '= '//to_text(config%lead_times(i))// &
+                                  ': must be above 0 and at most '// &
+                                  to_text(most_cycles*run%interval))
+            return
+         end if
+         config%leads(i) = nint(config%lead_times(i)/run%interval)
+         if (abs(config%leads(i)*run%interval - config%lead_times(i)) > &
+             tolerance*config%lead_times(i)) then
+            call namelists%reject('lead_times', '= '//to_text(config%lead_times(i))// &
+                                  ': must be a whole multiple of interval = '// &
+                                  to_text(run%interval)//' in &cycle')
+         end if
+      end do
+      if (.not. ascending(config%lead_times)) then
+         call namelists%reject('lead_times', 'must ascend, each greater than the one before')
+      end if
+      if (run%burn_in < run%cycles .and. &
+          run%cycles/config%forecasts_every <= run%burn_in/config%forecasts_every) then
+         call namelists%reject('forecasts_every', '= '//to_text(config%forecasts_every)// &
+                               ': no forecast starts after burn_in = '//to_text(run%burn_in)// &
+                               ' of '//to_text(run%cycles)//' cycles')
+      end if
+
+   contains
+
+      subroutine refuse(key)
+         character(len=*), intent(in) :: key
+
+         call namelists%reject(key, 'is not used without lead_times')
+      end subroutine refuse
+   end subroutine read_leads
+
+   pure function longest_lead(self) result(cycles)
+      class(verification_config), intent(in) :: self
+      integer :: cycles
+
+      cycles = max(0, maxval(self%leads))
+   end function longest_lead
+
    pure function ascending(values) result(yes)
       real(wp), intent(in) :: values(:)
       logical :: yes
@@ -96,57 +178,4 @@ contains
 
       yes = self%crps .or. self%rank_histogram .or. size(self%thresholds) > 0
    end function of_members
-
-   !> The tables that the settings ask for, empty.
-   pure subroutine new_tables(config, cycles, tables)
-      type(verification_config), intent(in) :: config
-      integer, intent(in) :: cycles
-      type(tables_type), intent(out) :: tables
-      character(len=10), parameter :: states(2) = [character(len=10) :: 'background', 'analysis']
-      character(len=:), allocatable :: state
-      integer :: i
-      integer :: s
-
-      tables%cycles = cycles
-      allocate (tables%axes(0), tables%tables(0))
-      if (config%rank_histogram) then
-         call tables%add_axis('rank', 'rank', 'number of members below the truth', &
-                              [(real(i, wp), i=0, config%members)])
-      end if
-      do s = 1, size(states)
-         state = trim(states(s))
-         if (config%crps) then
-            call tables%add_table(state//'_crps', 'CRPS of the '//state//' ensemble')
-            call tables%add_table(state//'_fair_crps', 'fair CRPS of the '//state// &
-                                  ': of what its members were drawn from')
-         end if
-         if (config%rank_histogram) then
-            call tables%add_table(state//'_ranks', 'points where the truth has this rank among '// &
-                                  'the members of the '//state, ['rank'], reported=.false.)
-            call tables%add_table(state//'_rank_bias', 'mean rank of the truth over the '// &
-                                  'number of members, less 1/2')
-            call tables%add_table(state//'_rank_dispersion', &
-                                  'variance of the truth''s rank about the middle over that '// &
-                                  'of equal frequencies, less 1')
-         end if
-      end do
-      if (size(config%thresholds) > 0) then
-         call tables%add_axis('threshold', 'threshold', 'the event is that x exceeds it', &
-                              config%thresholds)
-         call tables%add_axis('members_above', 'members_above', &
-                              'number of members above the threshold', &
-                              [(real(i, wp), i=0, config%members)])
-         call tables%add_table('brier_score', &
-                               'Brier score of the background''s probability of the event', &
-                               ['threshold'])
-         call tables%add_table('event_forecasts', &
-                               'points where this many background members exceed the threshold', &
-                               [character(len=13) :: 'members_above', 'threshold'], &
-                               reported=.false.)
-         call tables%add_table('event_occurrences', &
-                               'points of these where the truth exceeds the threshold', &
-                               [character(len=13) :: 'members_above', 'threshold'], &
-                               reported=.false.)
-      end if
-   end subroutine new_tables
 end module da_verification_settings

@@ -94,7 +94,7 @@ contains
       self%tables = [self%tables, table]
    end subroutine add_table
 
-   !> A cycle's row of the table of this name, if it is kept.
+   !> A cycle's row of the table of this name, if it is kept; of a shorter one the rest stays NaN.
    pure subroutine put(self, name, cycle, row)
       class(tables_type), intent(inout) :: self
       character(len=*), intent(in) :: name
@@ -104,7 +104,7 @@ contains
 
       do t = 1, size(self%tables)
          if (self%tables(t)%name == name) then
-            self%tables(t)%rows(:, cycle/self%tables(t)%every) = row
+            self%tables(t)%rows(:size(row), cycle/self%tables(t)%every) = row
          end if
       end do
    end subroutine put

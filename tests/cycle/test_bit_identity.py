@@ -26,6 +26,9 @@ VERIFICATION: Groups = {
         "rank_histogram": True,
         "thresholds": [-1.0, 2.0, 6.0],
         "points_every": 3,
+        "lead_times": [0.05, 0.5, 2.0],
+        "forecasts_every": 100,
+        "forecast": "ensemble",
     }
 }
 
@@ -160,6 +163,7 @@ def file_case(tmp_path_factory: pytest.TempPathFactory) -> tuple[Groups, Path]:
             "gross_error_limit": 5.0,
         },
         "ensemble": {"members": 8},
+        "verification": {"lead_times": [0.05, 0.6], "forecasts_every": 30},
     }
     return groups, folder
 

@@ -154,6 +154,37 @@ TOGETHER = {
         "&verification rank_histogram = .true., points_every = 41 /",
         "&verification points_every = 41 only 40 points",
     ),
+    "forecasts without a truth": (
+        "&truth source = 'none' /\n&observations source = 'file', file = 'x.nc' /\n"
+        "&verification lead_times = 1.0 /",
+        "line 3: &verification lead_times no truth",
+    ),
+    "lead time between cycles": (
+        "&verification lead_times = 0.12 /",
+        "&verification lead_times = 0.12 multiple of interval = 0.05 in &cycle",
+    ),
+    "no lead time": ("&verification lead_times = 0.0 /", "&verification lead_times above 0"),
+    "lead times in no order": (
+        "&verification lead_times = 1.0, 0.5 /",
+        "&verification lead_times must ascend",
+    ),
+    "endless lead time": ("&verification lead_times = 1e9 /", "lead_times at most 50000.0"),
+    "forecasts to no lead time": (
+        "&verification forecasts_every = 5 /",
+        "&verification forecasts_every not used without lead_times",
+    ),
+    "a forecast to no lead time": (
+        "&verification forecast = 'ensemble' /",
+        "&verification forecast not used without lead_times",
+    ),
+    "unknown forecast": (
+        "&verification lead_times = 1.0, forecast = 'members' /",
+        "&verification forecast 'members' known: mean, ensemble",
+    ),
+    "forecasts in the burn-in only": (
+        "&cycle burn_in = 800 /\n&verification lead_times = 1.0, forecasts_every = 400 /",
+        "line 2: &verification forecasts_every = 400 burn_in = 800 of 1000 cycles",
+    ),
     "fields after the end": (SHORT + "&output fields_every = 7 /", "&output fields_every 6 cycles"),
     "members after the end": (
         SHORT + "&output members_every = 7 /",

@@ -6,8 +6,9 @@ module test_verification
    use da_base_random, only: random_key_type, normals, uniforms, stream_ranks
    use da_verification_counts, only: count_ranks, count_events
    use da_verification_crps_kernels, only: crps_of_points, sort_columns
+   use da_verification_layout, only: new_tables
    use da_verification_members, only: verify_members
-   use da_verification_settings, only: verification_config, new_tables
+   use da_verification_settings, only: verification_config
    use da_verification_tables, only: tables_type
    use testing, only: testing_type
    implicit none
@@ -120,9 +121,9 @@ contains
       real(wp), dimension(n) :: crps, fair
 
       config%crps = .true.
-      allocate (config%thresholds(0))
+      allocate (config%thresholds(0), config%leads(0))
       call new_domain(n, tests%communicator, domain, error)
-      call new_tables(config, 1, tables)
+      call new_tables(config, 1, 1.0_wp, 1, tables)
       x = field(n, members + 1, 3)
       slab = x(domain%first:domain%last, :)
       call verify_members(config, domain, 1, 'background', slab(:, 1), slab(:, 2:), tables)
@@ -200,9 +201,9 @@ contains
 
       config%rank_histogram = .true.
       config%members = members
-      allocate (config%thresholds(0))
+      allocate (config%thresholds(0), config%leads(0))
       call new_domain(n, tests%communicator, domain, error)
-      call new_tables(config, 1, tables)
+      call new_tables(config, 1, 1.0_wp, 1, tables)
       x = field(n, members + 1, 31)
       x = x(domain%first:domain%last, :)
       call verify_members(config, domain, 1, 'background', x(:, 1), x(:, 2:), tables)
@@ -253,7 +254,8 @@ contains
       call tests%check(right, 'forecasts and occurrences of an event')
       config%members = members
       config%thresholds = [-1.0_wp, threshold]
-      call new_tables(config, 1, tables)
+      allocate (config%leads(0))
+      call new_tables(config, 1, 1.0_wp, 1, tables)
       call verify_members(config, domain, 1, 'background', slab(:, 1), slab(:, 2:), tables)
       call tests%check_small(abs(row_of(tables, 'brier_score', 2) - brier), rounding, &
                              'Brier score')

@@ -38,7 +38,13 @@ CASES: dict[str, Groups] = {
     "scores only": {"output": {"fields_every": 0, "feedback": False}},
     "other truth": {"truth_lorenz96": {"forcing": 8.3}, "observations": {"stride": 1.7}},
     "verification": {
-        "verification": {"crps": True, "rank_histogram": True, "thresholds": [0.0, 5.0]},
+        "verification": {
+            "crps": True,
+            "rank_histogram": True,
+            "thresholds": [0.0, 5.0],
+            "lead_times": [0.1, 1.0],
+            "forecasts_every": 10,
+        },
     },
     "another place": {"checkpoint": {"file": "kept"}},
 }
