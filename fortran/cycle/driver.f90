@@ -22,6 +22,7 @@ module da_cycle_driver
    use da_verification_layout, only: new_tables
    use da_verification_members, only: verify_members
    use da_verification_record, only: record_type, new_record
+   use da_verification_regions, only: region_scores
    use da_verification_scores, only: state_scores, observation_scores, background_rmse, &
       analysis_rmse, background_spread, analysis_spread, background_bias, analysis_bias, &
       innovation_chi2, observations_used, observations_rejected
@@ -56,7 +57,7 @@ contains
       call watch_for_interrupt()
       associate (config => run%config, domain => run%domain)
          call system_clock(began)
-         call new_tables(config%verification, config%cycles, config%interval, &
+         call new_tables(config%verification, run%truth%exists, config%cycles, config%interval, &
                          run%truth%last, tables)
          call new_record(config%cycles, config%burn_in, tables, record)
          ensemble%members = config%ensemble%members
@@ -167,6 +168,7 @@ contains
          call ensemble%spread(means(:, :, 2), sds(:, :, 2))
          call verify_distribution(run, cycle, 'analysis', ensemble, record)
          call score(run, cycle, means(:, 1, :), sds(:, 1, :), observations, record, error)
+         call verify_regions(run, cycle, means(:, 1, :), sds(:, 1, :), record)
          call domain%timer%stop()
          if (allocated(error)) return
          call verify_forecasts(config, domain, run%truth, cycle, ensemble, record%tables, error)
@@ -192,6 +194,34 @@ contains
       call verify_members(run%config%verification, run%domain, cycle, state, &
                           run%truth%x(:, 1, 1), ensemble%x(:, 1, :), record%tables)
    end subroutine verify_distribution
+
+   !> Of background and analysis, in this order.
+   subroutine verify_regions(run, cycle, means, sds, record)
+      type(run_type), intent(in) :: run
+      integer, intent(in) :: cycle
+      real(wp), intent(in) :: means(:, :)
+      real(wp), intent(in) :: sds(:, :)
+      type(record_type), intent(inout) :: record
+      character(len=10), parameter :: states(2) = [character(len=10) :: 'background', 'analysis']
+      real(wp), dimension(size(run%config%verification%regions)) :: rmse, bias, spread
+      integer :: s
+
+      associate (regions => run%config%verification%regions)
+         if (size(regions) == 0) return
+         do s = 1, size(states)
+            if (run%truth%exists) then
+               call region_scores(run%domain, regions, means(:, s), sds(:, s), &
+                                  run%truth%x(:, 1, 1), rmse, bias, spread)
+            else
+               call region_scores(run%domain, regions, means(:, s), sds(:, s), rmse=rmse, &
+                                  bias=bias, spread=spread)
+            end if
+            call record%tables%put(trim(states(s))//'_region_rmse', cycle, rmse)
+            call record%tables%put(trim(states(s))//'_region_bias', cycle, bias)
+            call record%tables%put(trim(states(s))//'_region_spread', cycle, spread)
+         end do
+      end associate
+   end subroutine verify_regions
 
    !> The cycle's scores; a state that is not finite ends the run.
    subroutine score(run, cycle, means, sds, observations, record, error)

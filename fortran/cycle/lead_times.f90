@@ -56,7 +56,7 @@ contains
          if (size(verification%leads) == 0) return
          if (mod(cycle, verification%forecasts_every) /= 0) return
          call domain%timer%start(phase_verification)
-         if (verification%forecast == 'ensemble') then
+         if (verification%copies_ensemble()) then
             x = ensemble%x
          else
             allocate (x(size(ensemble%x, 1), size(ensemble%x, 2), 1))

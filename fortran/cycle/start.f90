@@ -103,7 +103,9 @@ contains
       character(len=40) :: numbers
 
       values = real(domain%n, wp)*config%model%components_in*config%ensemble%members
-      needed = bytes_a_value*(values + real(config%cycles, wp)*scores_kept)
+      needed = bytes_a_value*(values + real(config%cycles, wp) &
+                              *(scores_kept + config%verification%numbers_a_cycle()))
+      if (config%verification%copies_ensemble()) needed = needed + bytes_a_value*values
       if (values > huge(domain%n)) then
          call input_error(error, config%namelist//': '//to_text(domain%n)//' points with '// &
                           to_text(config%ensemble%members)//' members are more than a rank can '// &

@@ -10,8 +10,9 @@ module da_verification_layout
 contains
 
    !> The tables that the settings ask for, empty; `last_truth` is the last cycle that it reaches.
-   subroutine new_tables(config, cycles, interval, last_truth, tables)
+   subroutine new_tables(config, has_truth, cycles, interval, last_truth, tables)
       type(verification_config), intent(in) :: config
+      logical, intent(in) :: has_truth
       integer, intent(in) :: cycles
       real(wp), intent(in) :: interval
       integer, intent(in) :: last_truth
@@ -26,6 +27,12 @@ contains
       if (config%rank_histogram) then
          call tables%add_axis('rank', 'rank', 'number of members below the truth', &
                               [(real(i, wp), i=0, config%members)])
+      end if
+      if (size(config%regions) > 0) then
+         call tables%add_axis('region_first', 'region', 'first point of the region', &
+                              real(config%regions%first, wp))
+         call tables%add_axis('region_last', 'region', 'last point of the region', &
+                              real(config%regions%last, wp))
       end if
       do s = 1, size(states)
          state = trim(states(s))
@@ -43,6 +50,15 @@ contains
                                   'variance of the truth''s rank about the middle over that '// &
                                   'of equal frequencies, less 1')
          end if
+         if (size(config%regions) == 0) cycle
+         if (has_truth) then
+            call tables%add_table(state//'_region_rmse', 'root mean square over the region of '// &
+                                  state//' mean minus truth', ['region'])
+            call tables%add_table(state//'_region_bias', 'mean over the region of '// &
+                                  state//' mean minus truth', ['region'])
+         end if
+         call tables%add_table(state//'_region_spread', 'root of the '//state// &
+                               ' ensemble variance averaged over the region', ['region'])
       end do
       if (size(config%thresholds) > 0) then
          call tables%add_axis('threshold', 'threshold', 'the event is that x exceeds it', &
@@ -81,7 +97,7 @@ contains
                               config%lead_times)
          call add('forecast_rmse', &
                   'root mean square over space of forecast (mean) minus truth', .true.)
-         if (config%forecast == 'ensemble') then
+         if (config%copies_ensemble()) then
             call add('forecast_spread', &
                      'root of the forecast ensemble variance averaged over space', .true.)
          end if

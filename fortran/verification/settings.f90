@@ -4,6 +4,7 @@ module da_verification_settings
    use da_base_error, only: error_type
    use da_base_namelists, only: namelists_type
    use da_base_text, only: to_text
+   use da_verification_regions, only: region_type
    implicit none
    private
    public :: verification_config, verified_run_type, read_verification
@@ -15,6 +16,7 @@ module da_verification_settings
       logical :: rank_histogram = .false.
       real(wp), allocatable :: thresholds(:)
       integer :: points_every = 1
+      type(region_type), allocatable :: regions(:)
       real(wp), allocatable :: lead_times(:)
       integer :: forecasts_every = 20
       character(len=:), allocatable :: forecast
@@ -23,6 +25,8 @@ module da_verification_settings
    contains
       procedure :: of_members
       procedure :: longest_lead
+      procedure :: numbers_a_cycle
+      procedure :: copies_ensemble
    end type verification_config
 
    !> What the settings must agree with.
@@ -71,6 +75,7 @@ contains
          call namelists%reject('points_every', '= '//to_text(config%points_every)// &
                                ': there are only '//to_text(run%points)//' points')
       end if
+      call read_regions(namelists, run, config)
       call read_leads(namelists, run, config)
       call namelists%close_group(error)
 
@@ -90,6 +95,37 @@ contains
          end if
       end subroutine need_ensemble
    end subroutine read_verification
+
+   !> Pairs of points.
+   subroutine read_regions(namelists, run, config)
+      type(namelists_type), intent(inout) :: namelists
+      type(verified_run_type), intent(in) :: run
+      type(verification_config), intent(inout) :: config
+      real(wp), allocatable :: ends(:)
+      integer :: r
+      integer :: i
+
+      allocate (ends(0))
+      call namelists%get('regions', ends, &
+                         'first and last point of regions with scores of their own: 0, 19, 20, 39')
+      allocate (config%regions(size(ends)/2))
+      if (mod(size(ends), 2) /= 0) then
+         call namelists%reject('regions', 'has '//to_text(size(ends))// &
+                               ' values: pairs are needed, a first and a last point each')
+         return
+      end if
+      do i = 1, size(ends)
+         if (.not. (ends(i) >= 0 .and. ends(i) < run%points .and. &
+                    abs(ends(i) - anint(ends(i))) <= 0)) then
+            call namelists%reject('regions', '= '//to_text(ends(i))//': must be a point, 0 to '// &
+                                  to_text(run%points - 1))
+            return
+         end if
+      end do
+      do r = 1, size(config%regions)
+         config%regions(r) = region_type(nint(ends(2*r - 1)), nint(ends(2*r)))
+      end do
+   end subroutine read_regions
 
    !> Lead times must be reached in whole cycles, and some forecast begin after the burn-in.
    subroutine read_leads(namelists, run, config)
@@ -163,6 +199,29 @@ contains
 
       cycles = max(0, maxval(self%leads))
    end function longest_lead
+
+   !> Whether another ensemble is integrated beside that of the cycle.
+   pure function copies_ensemble(self) result(yes)
+      class(verification_config), intent(in) :: self
+      logical :: yes
+
+      yes = size(self%leads) > 0 .and. self%forecast == 'ensemble'
+   end function copies_ensemble
+
+   !> How many numbers are kept of each cycle, at most.
+   pure function numbers_a_cycle(self) result(numbers)
+      class(verification_config), intent(in) :: self
+      integer :: numbers
+      integer, parameter :: crps_series = 4
+      integer, parameter :: region_series = 6
+      integer, parameter :: forecast_series = 4
+
+      numbers = region_series*size(self%regions)
+      if (self%crps) numbers = numbers + crps_series
+      if (self%rank_histogram) numbers = numbers + 2*(self%members + 1 + 2)
+      numbers = numbers + size(self%thresholds)*(1 + 2*(self%members + 1))
+      numbers = numbers + forecast_series*size(self%leads)/self%forecasts_every
+   end function numbers_a_cycle
 
    pure function ascending(values) result(yes)
       real(wp), intent(in) :: values(:)

@@ -26,6 +26,7 @@ VERIFICATION: Groups = {
         "rank_histogram": True,
         "thresholds": [-1.0, 2.0, 6.0],
         "points_every": 3,
+        "regions": [0, 6, 11, 3],
         "lead_times": [0.05, 0.5, 2.0],
         "forecasts_every": 100,
         "forecast": "ensemble",

@@ -154,6 +154,15 @@ TOGETHER = {
         "&verification rank_histogram = .true., points_every = 41 /",
         "&verification points_every = 41 only 40 points",
     ),
+    "half a region": (
+        "&verification regions = 0, 19, 20 /",
+        "&verification regions 3 values pairs",
+    ),
+    "a region off the circle": (
+        "&verification regions = 0, 40 /",
+        "&verification regions = 40.0 point, 0 to 39",
+    ),
+    "a region between points": ("&verification regions = 0.5, 9 /", "regions = 0.5 point"),
     "forecasts without a truth": (
         "&truth source = 'none' /\n&observations source = 'file', file = 'x.nc' /\n"
         "&verification lead_times = 1.0 /",

@@ -18,7 +18,7 @@ CYCLES, BURN_IN, MEMBERS, N = 120, 20, 9, 21
 EVERY = 5
 LEADS = np.array([1, 4, 30])
 THRESHOLDS = np.array([0.0, 4.0])
-REGIONS: list[int] = []
+REGIONS = {(0, 9): range(10), (17, 2): [17, 18, 19, 20, 0, 1, 2], (5, 5): [5], (8, 7): range(N)}
 ROUNDING = 1e-13
 GROUPS: Groups = {
     "cycle": {"cycles": CYCLES, "burn_in": BURN_IN, "analysis": "letkf"},
@@ -29,6 +29,7 @@ GROUPS: Groups = {
         "crps": True,
         "rank_histogram": True,
         "thresholds": list(THRESHOLDS),
+        "regions": [end for pair in REGIONS for end in pair],
         "lead_times": list(0.05 * LEADS),
         "forecasts_every": EVERY,
     },
@@ -123,6 +124,37 @@ def test_events(verified: xr.Dataset, next_background: np.ndarray) -> None:
             ((above / MEMBERS - happens) ** 2).mean(axis=1),
             atol=ROUNDING,
         )
+
+
+def test_regions(verified: xr.Dataset) -> None:
+    """The last region is the whole circle, which has the scores of the run."""
+    for state in ("background", "analysis"):
+        error = (verified[f"{state}_mean"] - verified["truth"]).values
+        variance = verified[f"{state}_sd"].values ** 2
+        for index, points in enumerate(REGIONS.values()):
+            expected = {
+                "rmse": np.sqrt(np.mean(error[:, points] ** 2, axis=1)),
+                "bias": error[:, points].mean(axis=1),
+                "spread": np.sqrt(variance[:, points].mean(axis=1)),
+            }
+            for name, series in expected.items():
+                found = verified[f"{state}_region_{name}"].values[:, index]
+                np.testing.assert_allclose(found, series, atol=ROUNDING)
+        whole = verified[f"{state}_region_rmse"].values[:, -1]
+        np.testing.assert_array_equal(whole, verified[f"{state}_rmse"].values)
+    assert list(zip(verified["region_first"], verified["region_last"], strict=True)) == list(
+        REGIONS
+    )
+
+
+def test_regions_without_a_truth_have_a_spread(
+    make_observations: Callable[..., Path], load: Callable[[Groups], xr.Dataset]
+) -> None:
+    source = {"source": "file", "file": str(make_observations(cycles=CYCLES, n=N))}
+    groups = {"truth": {"source": "none"}, "observations": source}
+    found = load(nml.merge({**GROUPS, "verification": {"regions": [0, N - 1]}}, groups))
+    assert "analysis_region_rmse" not in found
+    np.testing.assert_array_equal(found["analysis_region_spread"][:, 0], found["analysis_spread"])
 
 
 def test_forecasts_from_the_mean(verified: xr.Dataset) -> None:

@@ -121,9 +121,9 @@ contains
       real(wp), dimension(n) :: crps, fair
 
       config%crps = .true.
-      allocate (config%thresholds(0), config%leads(0))
+      allocate (config%thresholds(0), config%leads(0), config%regions(0))
       call new_domain(n, tests%communicator, domain, error)
-      call new_tables(config, 1, 1.0_wp, 1, tables)
+      call new_tables(config, .true., 1, 1.0_wp, 1, tables)
       x = field(n, members + 1, 3)
       slab = x(domain%first:domain%last, :)
       call verify_members(config, domain, 1, 'background', slab(:, 1), slab(:, 2:), tables)
@@ -201,9 +201,9 @@ contains
 
       config%rank_histogram = .true.
       config%members = members
-      allocate (config%thresholds(0), config%leads(0))
+      allocate (config%thresholds(0), config%leads(0), config%regions(0))
       call new_domain(n, tests%communicator, domain, error)
-      call new_tables(config, 1, 1.0_wp, 1, tables)
+      call new_tables(config, .true., 1, 1.0_wp, 1, tables)
       x = field(n, members + 1, 31)
       x = x(domain%first:domain%last, :)
       call verify_members(config, domain, 1, 'background', x(:, 1), x(:, 2:), tables)
@@ -254,8 +254,8 @@ contains
       call tests%check(right, 'forecasts and occurrences of an event')
       config%members = members
       config%thresholds = [-1.0_wp, threshold]
-      allocate (config%leads(0))
-      call new_tables(config, 1, 1.0_wp, 1, tables)
+      allocate (config%leads(0), config%regions(0))
+      call new_tables(config, .true., 1, 1.0_wp, 1, tables)
       call verify_members(config, domain, 1, 'background', slab(:, 1), slab(:, 2:), tables)
       call tests%check_small(abs(row_of(tables, 'brier_score', 2) - brier), rounding, &
                              'Brier score')

@@ -42,6 +42,7 @@ CASES: dict[str, Groups] = {
             "crps": True,
             "rank_histogram": True,
             "thresholds": [0.0, 5.0],
+            "regions": [0, 19, 30, 5],
             "lead_times": [0.1, 1.0],
             "forecasts_every": 10,
         },
