@@ -192,7 +192,7 @@ contains
 
       if (.not. run%config%verification%of_members()) return
       call verify_members(run%config%verification, run%domain, cycle, state, &
-                          run%truth%x(:, 1, 1), ensemble%x(:, 1, :), record%tables)
+                          size(ensemble%x, 2), run%truth%x(:, 1, 1), ensemble%x, record%tables)
    end subroutine verify_distribution
 
    !> Of background and analysis, in this order.

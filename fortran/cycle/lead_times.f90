@@ -73,7 +73,7 @@ contains
                if (allocated(error)) exit
                now = then
             end associate
-            call score_forecast(domain, reality(:, 1, 1), x(:, 1, :), scores(lead))
+            call score_forecast(domain, size(x, 2), size(x, 3), reality(:, 1, 1), x, scores(lead))
          end do
          call domain%timer%stop()
       end associate

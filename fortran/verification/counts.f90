@@ -7,29 +7,41 @@ module da_verification_counts
    private
    public :: count_ranks, count_events
 
+   !> Points whose counts stay in the nearest cache while the members pass by.
+   integer, parameter :: block_length = 256
+
 contains
 
    !> counts(1 + k): at how many points k members lie below the truth (Hamill 2001). A truth equal
    !> to members gets one of the ranks they share at random. Counted are the points 0, every,
-   !> 2*every, … of the circle, on all ranks.
-   subroutine count_ranks(domain, key, every, truth, x, counts)
+   !> 2*every, … of the circle, on all ranks; of several values a point, the first.
+   subroutine count_ranks(domain, key, every, components, members, truth, x, counts)
       type(domain_type), intent(in) :: domain
       type(random_key_type), intent(in) :: key
       integer, intent(in) :: every
-      real(wp), intent(in) :: truth(:)
-      real(wp), intent(in) :: x(:, :)
+      integer, intent(in) :: components
+      integer, intent(in) :: members
+      real(wp), intent(in) :: truth(domain%n)
+      real(wp), intent(in) :: x(domain%n, components, members)
       integer(i8), intent(out) :: counts(:)
-      integer :: below(size(truth))
-      integer :: level(size(truth))
+      integer :: below(domain%n)
+      integer :: level(domain%n)
       real(wp) :: lot(1)
+      integer :: first
+      integer :: last
       integer :: i
       integer :: m
 
       below = 0
       level = 0
-      do m = 1, size(x, 2)
-         below = below + merge(1, 0, x(:, m) < truth)
-         level = level + merge(1, 0, abs(x(:, m) - truth) <= 0)
+      do first = 1, domain%n, block_length
+         last = min(first + block_length - 1, domain%n)
+         do m = 1, members
+            below(first:last) = below(first:last) &
+                                + merge(1, 0, x(first:last, 1, m) < truth(first:last))
+            level(first:last) = level(first:last) &
+                                + merge(1, 0, abs(x(first:last, 1, m) - truth(first:last)) <= 0)
+         end do
       end do
       counts = 0
       do i = first_counted(domain, every), domain%n, every
@@ -44,23 +56,31 @@ contains
 
    !> forecasts(1 + k): at how many points k members exceed the threshold; occurrences: at how many
    !> of these the truth does.
-   subroutine count_events(domain, every, threshold, truth, x, forecasts, occurrences)
+   subroutine count_events(domain, every, threshold, components, members, truth, x, forecasts, &
+                           occurrences)
       type(domain_type), intent(in) :: domain
       integer, intent(in) :: every
       real(wp), intent(in) :: threshold
-      real(wp), intent(in) :: truth(:)
-      real(wp), intent(in) :: x(:, :)
+      integer, intent(in) :: components
+      integer, intent(in) :: members
+      real(wp), intent(in) :: truth(domain%n)
+      real(wp), intent(in) :: x(domain%n, components, members)
       integer(i8), intent(out) :: forecasts(:)
       integer(i8), intent(out) :: occurrences(:)
       integer(i8) :: counts(size(forecasts), 2)
       integer(i8) :: all_counts(2*size(forecasts))
-      integer :: above(size(truth))
+      integer :: above(domain%n)
+      integer :: first
+      integer :: last
       integer :: i
       integer :: m
 
       above = 1
-      do m = 1, size(x, 2)
-         above = above + merge(1, 0, x(:, m) > threshold)
+      do first = 1, domain%n, block_length
+         last = min(first + block_length - 1, domain%n)
+         do m = 1, members
+            above(first:last) = above(first:last) + merge(1, 0, x(first:last, 1, m) > threshold)
+         end do
       end do
       counts = 0
       do i = first_counted(domain, every), domain%n, every

@@ -16,10 +16,13 @@ contains
    !>
    !> and of the distribution that its members were drawn from, the fair score of Ferro (2014),
    !> with N (N - 1) in place of N². From sorted members, ΣΣ |x_i - x_j| = 2 Σ (2i - N - 1) x_(i).
-   pure subroutine crps_of_points(n, members, x, truth, crps, fair)
+   !>
+   !> Of several values a point, the first is scored.
+   pure subroutine crps_of_points(n, components, members, x, truth, crps, fair)
       integer, intent(in) :: n
+      integer, intent(in) :: components
       integer, intent(in) :: members
-      real(wp), intent(in) :: x(n, members)
+      real(wp), intent(in) :: x(n, components, members)
       real(wp), intent(in) :: truth(n)
       real(wp), intent(out) :: crps(n)
       real(wp), intent(out) :: fair(n)
@@ -34,7 +37,8 @@ contains
       do first = 1, n, block_length
          points = min(block_length, n - first + 1)
          do m = 1, members
-            sorted(:points, m) = x(first:first + points - 1, m) - truth(first:first + points - 1)
+            sorted(:points, m) = x(first:first + points - 1, 1, m) &
+                                 - truth(first:first + points - 1)
          end do
          call sort_columns(block_length, members, sorted)
          distance = 0

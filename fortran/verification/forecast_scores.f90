@@ -19,21 +19,23 @@ module da_verification_forecast_scores
 
 contains
 
-   !> Of the members x(n, members). Collective.
-   subroutine score_forecast(domain, truth, x, scores)
+   !> Of the members; of several values a point the first is scored. Collective.
+   subroutine score_forecast(domain, components, members, truth, x, scores)
       type(domain_type), intent(in) :: domain
-      real(wp), contiguous, intent(in) :: truth(:)
-      real(wp), contiguous, intent(in) :: x(:, :)
+      integer, intent(in) :: components
+      integer, intent(in) :: members
+      real(wp), intent(in) :: truth(domain%n)
+      real(wp), intent(in) :: x(domain%n, components, members)
       type(forecast_scores_type), intent(out) :: scores
-      real(wp), dimension(size(truth), 1) :: mean, sd
-      real(wp) :: terms(size(truth), 3)
+      real(wp), dimension(domain%n, components) :: mean, sd
+      real(wp) :: terms(domain%n, 3)
       real(wp), dimension(1) :: rmse, spread, bias
       real(wp) :: averages(2)
       real(wp) :: moments(3)
 
-      call mean_of_members(size(truth), size(x, 2), x, mean)
-      call spread_of_members(size(truth), size(x, 2), x, mean, sd)
-      call state_scores(domain, truth, mean, sd, rmse, spread, bias)
+      call mean_of_members(size(mean), members, x, mean)
+      call spread_of_members(size(mean), members, x, mean, sd)
+      call state_scores(domain, truth, mean(:, :1), sd(:, :1), rmse, spread, bias)
       terms(:, 1) = mean(:, 1)
       terms(:, 2) = truth
       averages = domain%mean_of_points(terms(:, :2))

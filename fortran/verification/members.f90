@@ -13,34 +13,42 @@ module da_verification_members
 
 contains
 
-   !> Of the `state` 'background' or 'analysis', x(n, members), all that is asked for. Collective.
-   subroutine verify_members(config, domain, cycle, state, truth, x, tables)
+   !> Of the `state` 'background' or 'analysis' all that is asked for; of several values a point
+   !> the first is verified. Collective.
+   subroutine verify_members(config, domain, cycle, state, components, truth, x, tables)
       type(verification_config), intent(in) :: config
       type(domain_type), intent(in) :: domain
       integer, intent(in) :: cycle
       character(len=*), intent(in) :: state
-      real(wp), contiguous, intent(in) :: truth(:)
-      real(wp), contiguous, intent(in) :: x(:, :)
+      integer, intent(in) :: components
+      real(wp), intent(in) :: truth(domain%n)
+      real(wp), intent(in) :: x(domain%n, components, config%members)
       type(tables_type), intent(inout) :: tables
 
-      if (config%crps) call score_distribution(domain, cycle, state, truth, x, tables)
-      if (config%rank_histogram) call rank_truth(config, domain, cycle, state, truth, x, tables)
+      if (config%crps) then
+         call score_distribution(config, domain, cycle, state, components, truth, x, tables)
+      end if
+      if (config%rank_histogram) then
+         call rank_truth(config, domain, cycle, state, components, truth, x, tables)
+      end if
       if (size(config%thresholds) > 0 .and. state == 'background') then
-         call verify_events(config, domain, cycle, truth, x, tables)
+         call verify_events(config, domain, cycle, components, truth, x, tables)
       end if
    end subroutine verify_members
 
-   subroutine score_distribution(domain, cycle, state, truth, x, tables)
+   subroutine score_distribution(config, domain, cycle, state, components, truth, x, tables)
+      type(verification_config), intent(in) :: config
       type(domain_type), intent(in) :: domain
       integer, intent(in) :: cycle
       character(len=*), intent(in) :: state
-      real(wp), contiguous, intent(in) :: truth(:)
-      real(wp), contiguous, intent(in) :: x(:, :)
+      integer, intent(in) :: components
+      real(wp), intent(in) :: truth(domain%n)
+      real(wp), intent(in) :: x(domain%n, components, config%members)
       type(tables_type), intent(inout) :: tables
       real(wp) :: terms(domain%n, 2)
       real(wp) :: means(2)
 
-      call crps_of_points(domain%n, size(x, 2), x, truth, terms(:, 1), terms(:, 2))
+      call crps_of_points(domain%n, components, config%members, x, truth, terms(:, 1), terms(:, 2))
       means = domain%mean_of_points(terms)
       call tables%put(state//'_crps', cycle, means(1:1))
       call tables%put(state//'_fair_crps', cycle, means(2:2))
@@ -48,23 +56,24 @@ contains
 
    !> The histogram, and two linear contrasts of it that are zero where it is flat (after Jolliffe &
    !> Primo 2008): being means over points they have means and standard errors over time.
-   subroutine rank_truth(config, domain, cycle, state, truth, x, tables)
+   subroutine rank_truth(config, domain, cycle, state, components, truth, x, tables)
       type(verification_config), intent(in) :: config
       type(domain_type), intent(in) :: domain
       integer, intent(in) :: cycle
       character(len=*), intent(in) :: state
-      real(wp), contiguous, intent(in) :: truth(:)
-      real(wp), contiguous, intent(in) :: x(:, :)
+      integer, intent(in) :: components
+      real(wp), intent(in) :: truth(domain%n)
+      real(wp), intent(in) :: x(domain%n, components, config%members)
       type(tables_type), intent(inout) :: tables
-      integer(i8) :: counts(size(x, 2) + 1)
+      integer(i8) :: counts(config%members + 1)
       real(wp) :: position(size(counts))
       real(wp) :: flat_variance
       integer :: k
 
       call count_ranks(domain, random_key_type(config%seed, stream_ranks, cycle, &
                                                merge(0, 1, state == 'background')), &
-                       config%points_every, truth, x, counts)
-      associate (n => size(x, 2))
+                       config%points_every, components, config%members, truth, x, counts)
+      associate (n => config%members)
          position = [(real(k, wp)/n - 0.5_wp, k=0, n)]
          flat_variance = sum(position**2)/(n + 1)
       end associate
@@ -75,22 +84,24 @@ contains
    end subroutine rank_truth
 
    !> Counts of forecasts and occurrences by forecast probability, and the score of Brier (1950).
-   subroutine verify_events(config, domain, cycle, truth, x, tables)
+   subroutine verify_events(config, domain, cycle, components, truth, x, tables)
       type(verification_config), intent(in) :: config
       type(domain_type), intent(in) :: domain
       integer, intent(in) :: cycle
-      real(wp), contiguous, intent(in) :: truth(:)
-      real(wp), contiguous, intent(in) :: x(:, :)
+      integer, intent(in) :: components
+      real(wp), intent(in) :: truth(domain%n)
+      real(wp), intent(in) :: x(domain%n, components, config%members)
       type(tables_type), intent(inout) :: tables
-      integer(i8), dimension(size(x, 2) + 1, size(config%thresholds)) :: forecasts, occurrences
+      integer(i8), dimension(config%members + 1, size(config%thresholds)) :: forecasts, occurrences
       real(wp) :: brier(size(config%thresholds))
-      real(wp) :: probability(size(x, 2) + 1)
+      real(wp) :: probability(config%members + 1)
       integer :: k
       integer :: t
 
-      probability = [(real(k, wp)/size(x, 2), k=0, size(x, 2))]
+      probability = [(real(k, wp)/config%members, k=0, config%members)]
       do t = 1, size(config%thresholds)
-         call count_events(domain, config%points_every, config%thresholds(t), truth, x, &
+         call count_events(domain, config%points_every, config%thresholds(t), components, &
+                           config%members, truth, x, &
                            forecasts(:, t), occurrences(:, t))
          brier(t) = sum(occurrences(:, t)*(1 - probability)**2 &
                         + (forecasts(:, t) - occurrences(:, t))*probability**2) &

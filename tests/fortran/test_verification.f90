@@ -74,7 +74,7 @@ contains
          x = field(n, sizes(k), k)
          truth = 0.5_wp*x(:, 1) + [(0.02_wp*(i - middle), i=1, n)]
          if (sizes(k) > 2) x(:, 3) = truth
-         call crps_of_points(n, sizes(k), x, truth, crps, fair)
+         call crps_of_points(n, 1, sizes(k), x, truth, crps, fair)
          do i = 1, n
             by_integral(i) = integral(x(i, :), truth(i))
             by_pairs(i) = pairs(x(i, :), truth(i))
@@ -101,7 +101,7 @@ contains
 
       x = field(n, members + 1, 11)
       allocate (crps(n), fair(n))
-      call crps_of_points(n, members, x(:, 2:), x(:, 1), crps, fair)
+      call crps_of_points(n, 1, members, x(:, 2:), x(:, 1), crps, fair)
       call tests%check_small(abs(sum(fair)/n - expected), bound, 'fair CRPS of a normal')
       call tests%check_small(abs(sum(crps)/n - expected*(1 + 1.0_wp/members)), bound, &
                              'CRPS of a small normal ensemble')
@@ -121,14 +121,15 @@ contains
       real(wp), dimension(n) :: crps, fair
 
       config%crps = .true.
+      config%members = members
       allocate (config%thresholds(0), config%leads(0), config%regions(0))
       call new_domain(n, tests%communicator, domain, error)
       call new_tables(config, .true., 1, 1.0_wp, 1, tables)
       x = field(n, members + 1, 3)
       slab = x(domain%first:domain%last, :)
-      call verify_members(config, domain, 1, 'background', slab(:, 1), slab(:, 2:), tables)
-      call verify_members(config, domain, 1, 'analysis', slab(:, 1), slab(:, 2:), tables)
-      call crps_of_points(n, members, x(:, 2:), x(:, 1), crps, fair)
+      call verify_members(config, domain, 1, 'background', 1, slab(:, 1), slab(:, 2:), tables)
+      call verify_members(config, domain, 1, 'analysis', 1, slab(:, 1), slab(:, 2:), tables)
+      call crps_of_points(n, 1, members, x(:, 2:), x(:, 1), crps, fair)
       call tests%check_small(abs(row_of(tables, 'background_crps', 1) - sum(crps)/n), rounding, &
                              'mean of CRPS')
       call tests%check_small(abs(row_of(tables, 'analysis_fair_crps', 1) - sum(fair)/n), rounding, &
@@ -160,12 +161,12 @@ contains
          end associate
       end do
       associate (f => domain%first, l => domain%last)
-         call count_ranks(domain, key, every, truth(f:l), x(f:l, :), counts)
+         call count_ranks(domain, key, every, 1, members, truth(f:l), x(f:l, :), counts)
          call tests%check(all(counts == expected), 'ranks of every fourth point')
          x(:, 2:4) = spread(truth, 2, 3)
          x(:, 1) = truth - 1
          x(:, 5:) = spread(truth + 1, 2, 2)
-         call count_ranks(domain, key, 1, truth(f:l), x(f:l, :), counts)
+         call count_ranks(domain, key, 1, 1, members, truth(f:l), x(f:l, :), counts)
       end associate
       call tests%check(sum(counts(2:5)) == n, 'ties are broken between the ranks they share')
       call tests%check(all(counts(2:5) == on_one_rank()), 'and the same on any layout')
@@ -206,9 +207,9 @@ contains
       call new_tables(config, .true., 1, 1.0_wp, 1, tables)
       x = field(n, members + 1, 31)
       x = x(domain%first:domain%last, :)
-      call verify_members(config, domain, 1, 'background', x(:, 1), x(:, 2:), tables)
+      call verify_members(config, domain, 1, 'background', 1, x(:, 1), x(:, 2:), tables)
       x(:, 2:) = 0.5_wp*x(:, 2:)
-      call verify_members(config, domain, 1, 'analysis', x(:, 1), x(:, 2:), tables)
+      call verify_members(config, domain, 1, 'analysis', 1, x(:, 1), x(:, 2:), tables)
       sd = sqrt(n*p*(1 - p))
       do k = 1, members + 1
          call tests%check_small(abs(row_of(tables, 'background_ranks', k) - n*p), errors*sd, &
@@ -242,7 +243,8 @@ contains
       call new_domain(n, tests%communicator, domain, error)
       x = field(n, members + 1, 41)
       slab = x(domain%first:domain%last, :)
-      call count_events(domain, 1, threshold, slab(:, 1), slab(:, 2:), forecasts, occurrences)
+      call count_events(domain, 1, threshold, 1, members, slab(:, 1), slab(:, 2:), forecasts, &
+                        occurrences)
       associate (above => count(x(:, 2:) > threshold, 2), happens => x(:, 1) > threshold)
          right = .true.
          do k = 0, members
@@ -256,7 +258,7 @@ contains
       config%thresholds = [-1.0_wp, threshold]
       allocate (config%leads(0), config%regions(0))
       call new_tables(config, .true., 1, 1.0_wp, 1, tables)
-      call verify_members(config, domain, 1, 'background', slab(:, 1), slab(:, 2:), tables)
+      call verify_members(config, domain, 1, 'background', 1, slab(:, 1), slab(:, 2:), tables)
       call tests%check_small(abs(row_of(tables, 'brier_score', 2) - brier), rounding, &
                              'Brier score')
       call tests%check(abs(row_of(tables, 'event_occurrences', 2*members + 2) - &
