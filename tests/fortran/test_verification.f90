@@ -6,8 +6,10 @@ module test_verification
    use da_base_random, only: random_key_type, normals, uniforms, stream_ranks
    use da_verification_counts, only: count_ranks, count_events
    use da_verification_crps_kernels, only: crps_of_points, sort_columns
+   use da_verification_forecast_scores, only: forecast_scores_type, score_forecast
    use da_verification_layout, only: new_tables
    use da_verification_members, only: verify_members
+   use da_verification_regions, only: region_type, region_scores
    use da_verification_settings, only: verification_config
    use da_verification_tables, only: tables_type
    use testing, only: testing_type
@@ -29,6 +31,8 @@ contains
       call test_ranks(tests)
       call test_flat_ranks(tests)
       call test_events(tests)
+      call test_regions(tests)
+      call test_forecast(tests)
    end subroutine test_verification_suite
 
    subroutine test_sorting(tests)
@@ -264,6 +268,71 @@ contains
       call tests%check(abs(row_of(tables, 'event_occurrences', 2*members + 2) - &
                            occurrences(members + 1)) <= 0, 'events are ordered by threshold')
    end subroutine test_events
+
+   !> Arcs of the circle, one of them beginning behind its end, and one of a single point.
+   subroutine test_regions(tests)
+      type(testing_type), intent(inout) :: tests
+      integer, parameter :: n = 17
+      type(region_type) :: regions(3)
+      type(domain_type) :: domain
+      type(error_type), allocatable :: error
+      real(wp) :: x(n, 3)
+      real(wp), dimension(3) :: rmse, bias, spread
+      logical :: inside(n, 3)
+      integer :: i
+      integer :: r
+
+      call new_domain(n, tests%communicator, domain, error)
+      regions = [region_type(2, 9), region_type(14, 4), region_type(6, 6)]
+      x = field(n, 3, 51)
+      inside(:, 1) = [(i >= 2 .and. i <= 9, i=0, n - 1)]
+      inside(:, 2) = [(i >= 14 .or. i <= 4, i=0, n - 1)]
+      inside(:, 3) = [(i == 6, i=0, n - 1)]
+      associate (f => domain%first, l => domain%last)
+         call region_scores(domain, regions, x(f:l, 1), x(f:l, 2), x(f:l, 3), rmse, bias, spread)
+      end associate
+      do r = 1, size(regions)
+         associate (here => inside(:, r), points => count(inside(:, r)), error => x(:, 1) - x(:, 3))
+            call tests%check(regions(r)%points(n) == points, 'points of a region')
+            call tests%check_small(abs(rmse(r) - sqrt(sum(error**2, here)/points)) &
+                                   + abs(bias(r) - sum(error, here)/points) &
+                                   + abs(spread(r) - sqrt(sum(x(:, 2)**2, here)/points)), &
+                                   rounding, 'RMSE, bias and spread of a region')
+         end associate
+      end do
+   end subroutine test_regions
+
+   !> Of two values a point the first is scored.
+   subroutine test_forecast(tests)
+      type(testing_type), intent(inout) :: tests
+      integer, parameter :: n = 17
+      integer, parameter :: members = 4
+      type(domain_type) :: domain
+      type(error_type), allocatable :: error
+      type(forecast_scores_type) :: scores
+      real(wp) :: x(n, 2, members)
+      real(wp), dimension(n) :: truth, mean, variance
+
+      call new_domain(n, tests%communicator, domain, error)
+      x = reshape(field(n, 2*members, 61), shape(x))
+      truth = 0.5_wp*x(:, 1, 1) + 1
+      mean = sum(x(:, 1, :), 2)/members
+      variance = sum((x(:, 1, :) - spread(mean, 2, members))**2, 2)/(members - 1)
+      associate (f => domain%first, l => domain%last)
+         call score_forecast(domain, 2, members, truth(f:l), x(f:l, :, :), scores)
+      end associate
+      call tests%check_small(abs(scores%rmse - sqrt(sum((mean - truth)**2)/n)), rounding, &
+                             'RMSE of a forecast')
+      call tests%check_small(abs(scores%spread - sqrt(sum(variance)/n)), rounding, &
+                             'spread of a forecast')
+      mean = mean - sum(mean)/n
+      truth = truth - sum(truth)/n
+      call tests%check_small(abs(scores%truth_sd - sqrt(sum(truth**2)/n)), rounding, &
+                             'standard deviation of the truth')
+      call tests%check_small(abs(scores%correlation - dot_product(mean, truth) &
+                                 /sqrt(sum(mean**2)*sum(truth**2))), rounding, &
+                             'correlation of a forecast')
+   end subroutine test_forecast
 
    !> A column of the first row of a table.
    function row_of(tables, name, column) result(value)
