@@ -72,10 +72,12 @@ contains
    !> NaN for an empty one and for one that holds a NaN.
    !>
    !> The variance of the mean sums the autocovariances by pairs while these are positive (Geyer
-   !> 1992, Practical Markov chain Monte Carlo: the initial positive sequence).
+   !> 1992, Practical Markov chain Monte Carlo: the initial positive sequence). Of counts a pair
+   !> may be zero but for rounding, which must not decide where to stop.
    pure function statistics_of(series) result(stats)
       real(wp), intent(in) :: series(:)
       type(statistics_type) :: stats
+      real(wp), parameter :: rounding = 1.0e-10_wp
       real(wp) :: anomalies(size(series))
       real(wp) :: pair
       real(wp) :: variance
@@ -94,10 +96,11 @@ contains
       lag = 0
       do while (lag + 1 < size(series))
          pair = autocovariance(anomalies, lag) + autocovariance(anomalies, lag + 1)
-         if (pair <= 0) exit
+         if (pair <= rounding*autocovariance(anomalies, 0)) exit
          variance = variance + 2*pair
          lag = lag + 2
       end do
+      if (variance <= rounding*autocovariance(anomalies, 0)) variance = 0
       stats%standard_error = sqrt(abs(max(variance, 0.0_wp))/size(series))
    end function statistics_of
 

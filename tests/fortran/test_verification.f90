@@ -143,9 +143,7 @@ contains
    !> Point by point; a truth equal to members gets any of their ranks, on any layout the same.
    subroutine test_ranks(tests)
       type(testing_type), intent(inout) :: tests
-      integer, parameter :: n = 61
-      integer, parameter :: members = 6
-      integer, parameter :: every = 4
+      integer, parameter :: n = 61, members = 6, every = 4
       type(domain_type) :: domain
       type(error_type), allocatable :: error
       type(random_key_type) :: key

@@ -8,7 +8,9 @@ score of Brier (1950) parts without a remainder (Murphy 1973), no probabilities 
        =        reliability            -       resolution            + uncertainty
 
 Reliability is never negative, so sampling alone makes it positive; `chance` is how much: the
-squared standard errors of the observed frequencies, averaged like reliability itself.
+squared errors that the observed frequencies would have of perfect forecasts, averaged like
+reliability itself. They are the squared standard errors found, and at least those of independent
+forecasts, p_k (1 - p_k) / n_k: a probability that was given only once shows no scatter of its own.
 
 Brier, G. W. (1950): Verification of forecasts expressed in terms of probability. Monthly Weather
 Review, 78, 1-3. Murphy, A. H. (1973): A new vector partition of the probability score. Journal of
@@ -156,6 +158,7 @@ def _of_event(
     errors = np.array([one.standard_error for one in each])
     share = forecasts.mean(axis=0) / forecasts.sum(axis=1).mean()
     come = np.where(share > 0, frequency, 0.0)
+    least = probability * (1 - probability) / np.maximum(forecasts.sum(axis=0), 1)
     rate = float(share @ come)
     shares = np.concatenate([forecasts, occurrences], axis=1) / forecasts.sum(axis=1).mean()
 
@@ -181,5 +184,5 @@ def _of_event(
         resolution=part(float(share @ (come - rate) ** 2), -(come**2), 2 * (come - rate)),
         uncertainty=part(rate * (1 - rate), np.zeros_like(come), np.full_like(come, 1 - 2 * rate)),
         rate=rate,
-        chance=float(share @ np.where(np.isfinite(errors), errors, 0.0) ** 2),
+        chance=float(share @ np.maximum(np.nan_to_num(errors) ** 2, least)),
     )

@@ -82,6 +82,14 @@ def test_standard_errors_are_the_scatter_of_parts_of_the_run() -> None:
         assert getattr(whole, name).standard_error == pytest.approx(scatter, rel=0.4), name
 
 
+def test_chance_is_what_perfect_forecasts_show() -> None:
+    """Also where each probability is given a few times only: a hundred runs of two cycles."""
+    run = forecasts(sure=False)[2]
+    short = [reliability(run.isel(time=slice(k, k + 2)))[0] for k in range(0, 200, 2)]
+    shown = np.mean([one.reliability.value for one in short])
+    assert np.mean([one.chance for one in short]) == pytest.approx(shown, rel=0.25)
+
+
 def test_classes_join_probabilities() -> None:
     probability, events, run = forecasts(sure=True)
     (found,) = reliability_curves(run, 5)
