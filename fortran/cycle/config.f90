@@ -15,6 +15,8 @@ module da_cycle_config
    use da_io_run_layout, only: run_file_config
    use da_model_factory, only: known_models, read_model, read_truth_model, document_models
    use da_model_type, only: model_type
+   use da_verification_settings, only: verification_config, verified_run_type, &
+      read_verification
    implicit none
    private
    public :: config_type, read_config, default_namelist
@@ -37,6 +39,7 @@ module da_cycle_config
       type(model_error_config) :: model_error
       type(parameters_config) :: parameters
       type(run_file_config) :: output
+      type(verification_config) :: verification
       integer :: checkpoint_every = 1000
       character(len=:), allocatable :: checkpoint
       class(model_type), allocatable :: model
@@ -81,6 +84,8 @@ contains
                          config%observations%gross_error_limit, &
                          config%observations%errors%correlation_length, config%analysis, error)
       if (allocated(error)) return
+      call read_verification(namelists, verified_run(config), config%verification, error)
+      if (allocated(error)) return
       call read_output(namelists, config, error)
       if (allocated(error)) return
       config%output%weights = config%analysis%weighs_observations()
@@ -121,6 +126,7 @@ contains
       call read_parameters(namelists, config%parameters, error)
       namelists%alternative = .false.
       call document_analyses(namelists)
+      call read_verification(namelists, verified_run(config), config%verification, error)
       call read_output(namelists, config, error)
       call read_checkpointing(namelists, config, error)
    end subroutine document
@@ -149,6 +155,19 @@ contains
       call namelists%get('seed', config%seed, 'of all random numbers', minimum=0)
       call namelists%close_group(error)
    end subroutine read_cycle
+
+   pure function verified_run(config) result(run)
+      type(config_type), intent(in) :: config
+      type(verified_run_type) :: run
+
+      run%has_truth = config%truth%source /= 'none'
+      run%seed = config%seed
+      run%members = config%ensemble%members
+      if (allocated(config%model)) run%points = config%model%points
+      run%cycles = config%cycles
+      run%burn_in = config%burn_in
+      run%interval = config%interval
+   end function verified_run
 
    subroutine read_output(namelists, config, error)
       type(namelists_type), intent(inout) :: namelists

@@ -11,6 +11,7 @@ module da_cycle_driver
    use da_analysis_type, only: observe_analysis
    use da_cycle_config, only: config_type
    use da_cycle_estimates, only: scores_of_run, score_estimates
+   use da_cycle_lead_times, only: verify_forecasts
    use da_cycle_progress, only: progress_type, new_progress
    use da_cycle_report, only: report_start, report_end
    use da_cycle_start, only: run_type, begin
@@ -22,10 +23,14 @@ module da_cycle_driver
    use da_io_run_layout, only: field_background_mean, field_background_sd, field_analysis_mean, &
       field_analysis_sd, field_truth
    use da_observation_type, only: observations_type
+   use da_verification_layout, only: new_tables
+   use da_verification_members, only: verify_members
    use da_verification_record, only: record_type, new_record
+   use da_verification_regions, only: region_scores
    use da_verification_scores, only: state_scores, observation_scores, background_rmse, &
       analysis_rmse, background_spread, analysis_spread, background_bias, analysis_bias, &
       innovation_chi2, observations_used, observations_rejected
+   use da_verification_tables, only: tables_type
    implicit none
    private
    public :: run_cycles
@@ -43,6 +48,7 @@ contains
       type(error_type), allocatable, intent(out) :: error
       type(ensemble_type) :: ensemble
       type(record_type) :: record
+      type(tables_type) :: tables
       type(run_file_type) :: output
       type(study_file_type) :: studies
       type(progress_type) :: progress
@@ -56,7 +62,9 @@ contains
       call watch_for_interrupt()
       associate (config => run%config, domain => run%domain)
          call system_clock(began)
-         record = new_record(config%cycles, config%burn_in)
+         call new_tables(config%verification, run%truth%exists, config%cycles, config%interval, &
+                         run%truth%last, tables)
+         call new_record(config%cycles, config%burn_in, tables, record)
          ensemble%members = config%ensemble%members
          allocate (ensemble%x(domain%n, config%model%components_in, ensemble%members))
          ensemble%parameters = config%model%parameters
@@ -161,6 +169,7 @@ contains
          allocate (means(domain%n, size(ensemble%x, 2), 1), sds(domain%n, size(ensemble%x, 2), 1))
          call ensemble%mean(means(:, :, 1))
          call ensemble%spread(means(:, :, 1), sds(:, :, 1))
+         call verify_distribution(run, cycle, 'background', ensemble, record)
          call domain%timer%stop()
 
          call study_cycle(config, domain, cycle, observations, ensemble, studies, error)
@@ -183,10 +192,15 @@ contains
          call add_field(sds)
          call ensemble%mean(means(:, :, 2))
          call ensemble%spread(means(:, :, 2), sds(:, :, 2))
+         call verify_distribution(run, cycle, 'analysis', ensemble, record)
          call score(run, cycle, means(:, 1, :), sds(:, 1, :), observations, record, error)
          call score_estimates(domain, cycle, ensemble, means(:, :, 2), sds(:, :, 2), &
                               run%truth%x, run%true_parameters, record)
+         call verify_regions(run, cycle, means(:, 1, :), sds(:, 1, :), record)
          call domain%timer%stop()
+         if (allocated(error)) return
+         call verify_forecasts(config, domain, run%truth, run%model_error, cycle, ensemble, &
+                               record%tables, error)
          if (allocated(error)) return
          if (config%output%feedback) then
             call domain%timer%start(phase_observations)
@@ -206,6 +220,47 @@ contains
       more(:, :, :size(fields, 3)) = fields
       call move_alloc(more, fields)
    end subroutine add_field
+
+   !> What is verified of the members, of a model with several values a point of the first.
+   subroutine verify_distribution(run, cycle, state, ensemble, record)
+      type(run_type), intent(in) :: run
+      integer, intent(in) :: cycle
+      character(len=*), intent(in) :: state
+      type(ensemble_type), intent(in) :: ensemble
+      type(record_type), intent(inout) :: record
+
+      if (.not. run%config%verification%of_members()) return
+      call verify_members(run%config%verification, run%domain, cycle, state, &
+                          size(ensemble%x, 2), run%truth%x(:, 1, 1), ensemble%x, record%tables)
+   end subroutine verify_distribution
+
+   !> Of background and analysis, in this order.
+   subroutine verify_regions(run, cycle, means, sds, record)
+      type(run_type), intent(in) :: run
+      integer, intent(in) :: cycle
+      real(wp), intent(in) :: means(:, :)
+      real(wp), intent(in) :: sds(:, :)
+      type(record_type), intent(inout) :: record
+      character(len=10), parameter :: states(2) = [character(len=10) :: 'background', 'analysis']
+      real(wp), dimension(size(run%config%verification%regions)) :: rmse, bias, spread
+      integer :: s
+
+      associate (regions => run%config%verification%regions)
+         if (size(regions) == 0) return
+         do s = 1, size(states)
+            if (run%truth%exists) then
+               call region_scores(run%domain, regions, means(:, s), sds(:, s), &
+                                  run%truth%x(:, 1, 1), rmse, bias, spread)
+            else
+               call region_scores(run%domain, regions, means(:, s), sds(:, s), rmse=rmse, &
+                                  bias=bias, spread=spread)
+            end if
+            call record%tables%put(trim(states(s))//'_region_rmse', cycle, rmse)
+            call record%tables%put(trim(states(s))//'_region_bias', cycle, bias)
+            call record%tables%put(trim(states(s))//'_region_spread', cycle, spread)
+         end do
+      end associate
+   end subroutine verify_regions
 
    !> The cycle's scores; a state that is not finite ends the run.
    subroutine score(run, cycle, means, sds, observations, record, error)

@@ -10,6 +10,7 @@ module da_cycle_start
    use da_base_text, only: to_text
    use da_cycle_config, only: config_type
    use da_cycle_estimates, only: scores_of_run
+   use da_cycle_lead_times, only: check_leads
    use da_cycle_observation_source, only: observation_source_type, new_observation_source
    use da_cycle_truth, only: truth_type, new_truth
    use da_ensemble_initialise, only: draw_from_attractor, perturb
@@ -65,12 +66,15 @@ contains
       run%parameters = new_parameters(config%parameters, config%model%parameters, &
                                       config%model%points, config%seed)
       call new_truth(config%truth, config%truth_model, config%truth_steps, run%domain, &
-                     config%seed, config%cycles, config%interval, run%truth, error)
+                     config%seed, config%cycles, config%verification%longest_lead(), &
+                     config%interval, run%truth, error)
       call communicator%agree(error)
       if (allocated(error)) then
          error%message = config%namelist//': &truth file: '//error%message
          return
       end if
+      call check_leads(config, run%truth, error)
+      if (allocated(error)) return
       if (allocated(config%truth_model)) then
          run%true_parameters = config%truth_model%name == config%model%name
       end if
@@ -118,7 +122,9 @@ contains
       character(len=40) :: numbers
 
       values = real(domain%n, wp)*config%model%components_in*config%ensemble%members
-      needed = bytes_a_value*(values + real(config%cycles, wp)*scores_kept)
+      needed = bytes_a_value*(values + real(config%cycles, wp) &
+                              *(scores_kept + config%verification%numbers_a_cycle()))
+      if (config%verification%copies_ensemble()) needed = needed + bytes_a_value*values
       if (values > huge(domain%n)) then
          call input_error(error, config%namelist//': '//to_text(domain%n)//' points with '// &
                           to_text(config%ensemble%members)//' members are more than a rank can '// &
@@ -230,7 +236,7 @@ contains
          call domain%communicator%agree(error)
          if (allocated(error)) return
          call first_ensemble(run, ensemble)
-         call output%create(domain, config%output, description, error)
+         call output%create(domain, config%output, description, record, error)
          if (allocated(error)) then
             error%message = config%namelist//': &output file: '//error%message
             error%status = status_bad_input

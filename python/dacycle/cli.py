@@ -11,10 +11,11 @@ from pathlib import Path
 from rich.console import Console
 
 from dacycle import runner
-from dacycle.errors import DacycleError, RunError
-from dacycle.report import read_published, score_table
+from dacycle.errors import DacycleError, RunError, RunFileError
+from dacycle.report import read_published, score_table, verification_table
 from dacycle.run_file import open_run
 from dacycle.verification.scores import disagreements
+from dacycle.verification.tables import table_disagreements
 
 __all__ = ["main"]
 
@@ -77,20 +78,31 @@ def _score(given: argparse.Namespace) -> int:
     with ExitStack() as stack:
         runs = {str(path): stack.enter_context(open_run(path)) for path in given.runs}
         _console().print(score_table(runs, published))
-        wrong = [f"{path}: {line}" for path, run in runs.items() for line in disagreements(run)]
+        verified = verification_table(runs)
+        if verified is not None:
+            _console().print(verified)
+        wrong = [
+            f"{path}: {line}"
+            for path, run in runs.items()
+            for line in disagreements(run) + table_disagreements(run)
+        ]
     for line in wrong:
         Console(stderr=True, soft_wrap=True, highlight=False).print(f"dacycle: warning: {line}")
     return FAILED if wrong else 0
 
 
 def _plot(given: argparse.Namespace) -> int:
-    from dacycle.plot import plot_run  # matplotlib, a second to load: only here
+    from dacycle.plot import NAMES, plot_run  # matplotlib, a second to load: only here
 
     console = _console()
-    for path in given.runs:
+    names = [str(name) for name in given.runs if str(name) in NAMES and not name.exists()]
+    paths = [path for path in given.runs if str(path) not in names]
+    if not paths:
+        raise RunFileError(f"no run file is named, only pictures: {', '.join(names)}")
+    for path in paths:
         folder = given.output or path.parent
         with open_run(path) as run, console.status(f"drawing {path}"):
-            pictures = plot_run(run, folder, path.stem, given.last)
+            pictures = plot_run(run, folder, path.stem, given.last, names)
         for picture in pictures:
             console.print(str(picture))
     return 0
@@ -163,9 +175,18 @@ def _parser() -> argparse.ArgumentParser:
         "plot",
         _plot,
         "draw the pictures of runs",
-        "dacycle plot run.nc\ndacycle plot run.nc -o pictures --last 400",
+        "dacycle plot run.nc\ndacycle plot run.nc -o pictures --last 400\n"
+        "dacycle plot ranks spectra run.nc",
     )
-    _add_runs(plot)
+    plot.add_argument(
+        "runs",
+        type=Path,
+        nargs="+",
+        metavar="[NAME ...] run.nc",
+        help="run files of da_cycle; before them, the pictures that are wanted: scores, "
+        "hovmoeller, innovations, desroziers, spectra, ranks, reliability, skill "
+        "(default: all that there is data for)",
+    )
     plot.add_argument(
         "-o", "--output", type=Path, metavar="DIR", help="folder (default: that of the run file)"
     )

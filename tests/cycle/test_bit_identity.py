@@ -20,6 +20,18 @@ CYCLES = 1200
 
 COMMON: Groups = {"cycle": {"cycles": CYCLES, "burn_in": 100, "seed": 7}}
 LETKF: Groups = {"cycle": {"analysis": "letkf"}, "ensemble": {"members": 10}}
+VERIFICATION: Groups = {
+    "verification": {
+        "crps": True,
+        "rank_histogram": True,
+        "thresholds": [-1.0, 2.0, 6.0],
+        "points_every": 3,
+        "regions": [0, 6, 11, 3],
+        "lead_times": [0.05, 0.5, 2.0],
+        "forecasts_every": 100,
+        "forecast": "ensemble",
+    }
+}
 
 ADAPTIVE: Groups = {"adaptive_inflation": {"scheme": "miyoshi2011", "sd": 0.1}}
 
@@ -195,6 +207,12 @@ CASES: dict[str, Groups] = {
     ),
     "two scales": case(LETKF, {"cycle": {"model": "lorenz96_two_scale", "cycles": 300}}),
     "start from the truth": case(LETKF, {"ensemble": {"initial": "truth", "initial_sd": 0.5}}),
+    "verification": case(LETKF, VERIFICATION),
+    "verification of two scales": case(
+        LETKF,
+        VERIFICATION,
+        {"cycle": {"model": "lorenz96_two_scale", "cycles": 300}},
+    ),
     "nothing but scores": case(LETKF, {"output": {"fields_every": 0, "feedback": False}}),
 }
 
@@ -242,6 +260,8 @@ ANALYSES = [
 LOCAL = ["interpolated weights", "adaptive radius"]
 """Ways of the local filter that reach beyond a slab each in their own manner."""
 
+REACHING = [*LOCAL, *OBSERVED, *ACROSS_SLABS, *CARRIED, "verification"]
+
 
 @pytest.fixture(scope="module")
 def on_one_rank(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, int], Path]:
@@ -271,7 +291,7 @@ def test_ranks_change_no_bit(
     assert same(run(with_points(name, 40), tmp_path, ranks), on_one_rank(name, 40))
 
 
-@pytest.mark.parametrize("name", [*ANALYSES, *LOCAL, *OBSERVED, *ACROSS_SLABS, *CARRIED])
+@pytest.mark.parametrize("name", [*ANALYSES, *REACHING])
 def test_slabs_narrower_than_a_halo_change_no_bit(
     name: str, on_one_rank: Callable[[str, int], Path], run: Run, tmp_path: Path
 ) -> None:
@@ -336,6 +356,7 @@ def file_case(tmp_path_factory: pytest.TempPathFactory) -> tuple[Groups, Path]:
             "gross_error_limit": 5.0,
         },
         "ensemble": {"members": 8},
+        "verification": {"lead_times": [0.05, 0.6], "forecasts_every": 30},
     }
     return groups, folder
 
@@ -418,6 +439,19 @@ def test_what_is_neutral_changes_no_bit(neutral: Groups, run: Run, tmp_path: Pat
 def test_weights_at_every_point_change_no_bit(run: Run, tmp_path: Path) -> None:
     neutral = case(LETKF, {"letkf": {"weights_every": 1}})
     assert same(run(neutral, tmp_path / "neutral"), run(case(LETKF), tmp_path / "none"))
+
+
+def test_verification_changes_no_bit_of_the_rest(run: Run, tmp_path: Path) -> None:
+    """What is verified is looked at only; a group that asks for nothing adds nothing."""
+    with (
+        netCDF4.Dataset(run(case(LETKF), tmp_path / "without")) as without,
+        netCDF4.Dataset(run(case(LETKF, VERIFICATION), tmp_path / "with")) as verified,
+    ):
+        assert set(without.variables) < set(verified.variables)
+        for name in without.variables:
+            np.testing.assert_array_equal(without[name][:], verified[name][:])
+    nothing = case(LETKF, {"verification": {"crps": False}})
+    assert same(run(nothing, tmp_path / "nothing"), tmp_path / "without" / "run.nc")
 
 
 def test_no_limit_and_a_limit_out_of_reach_change_no_bit(run: Run, tmp_path: Path) -> None:

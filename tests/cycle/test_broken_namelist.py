@@ -367,6 +367,77 @@ TOGETHER = {
         "&truth source = 'file', file = 'x.nc' /\n&model_error truth_sd = 1.0 /",
         "&model_error truth_sd not used &truth source = 'file'",
     ),
+    "CRPS without a truth": (
+        "&truth source = 'none' /\n&observations source = 'file', file = 'x.nc' /\n"
+        "&verification crps = .true. /",
+        "line 3: &verification crps = .true. no truth",
+    ),
+    "CRPS of one member": (
+        "&cycle analysis = 'none' /\n&ensemble members = 1 /\n&verification crps = .true. /",
+        "line 3: &verification crps &ensemble members = 1 at least 2",
+    ),
+    "ranks without a truth": (
+        "&truth source = 'none' /\n&observations source = 'file', file = 'x.nc' /\n"
+        "&verification rank_histogram = .true. /",
+        "line 3: &verification rank_histogram no truth",
+    ),
+    "events without a truth": (
+        "&truth source = 'none' /\n&observations source = 'file', file = 'x.nc' /\n"
+        "&verification thresholds = 1.0 /",
+        "line 3: &verification thresholds no truth",
+    ),
+    "thresholds in no order": (
+        "&verification thresholds = 5.0, 1.0 /",
+        "&verification thresholds must ascend",
+    ),
+    "points of no count": (
+        "&verification crps = .true., points_every = 2 /",
+        "&verification points_every not used without rank_histogram or thresholds",
+    ),
+    "too few points to count": (
+        "&verification rank_histogram = .true., points_every = 41 /",
+        "&verification points_every = 41 only 40 points",
+    ),
+    "half a region": (
+        "&verification regions = 0, 19, 20 /",
+        "&verification regions 3 values pairs",
+    ),
+    "a region off the circle": (
+        "&verification regions = 0, 40 /",
+        "&verification regions = 40.0 point, 0 to 39",
+    ),
+    "a region between points": ("&verification regions = 0.5, 9 /", "regions = 0.5 point"),
+    "forecasts without a truth": (
+        "&truth source = 'none' /\n&observations source = 'file', file = 'x.nc' /\n"
+        "&verification lead_times = 1.0 /",
+        "line 3: &verification lead_times no truth",
+    ),
+    "lead time between cycles": (
+        "&verification lead_times = 0.12 /",
+        "&verification lead_times = 0.12 multiple of interval = 0.05 in &cycle",
+    ),
+    "no lead time": ("&verification lead_times = 0.0 /", "&verification lead_times above 0"),
+    "lead times in no order": (
+        "&verification lead_times = 1.0, 0.5 /",
+        "&verification lead_times must ascend",
+    ),
+    "endless lead time": ("&verification lead_times = 1e9 /", "lead_times at most 50000.0"),
+    "forecasts to no lead time": (
+        "&verification forecasts_every = 5 /",
+        "&verification forecasts_every not used without lead_times",
+    ),
+    "a forecast to no lead time": (
+        "&verification forecast = 'ensemble' /",
+        "&verification forecast not used without lead_times",
+    ),
+    "unknown forecast": (
+        "&verification lead_times = 1.0, forecast = 'members' /",
+        "&verification forecast 'members' known: mean, ensemble",
+    ),
+    "forecasts in the burn-in only": (
+        "&cycle burn_in = 800 /\n&verification lead_times = 1.0, forecasts_every = 400 /",
+        "line 2: &verification forecasts_every = 400 burn_in = 800 of 1000 cycles",
+    ),
     "fields after the end": (SHORT + "&output fields_every = 7 /", "&output fields_every 6 cycles"),
     "members after the end": (
         SHORT + "&output members_every = 7 /",

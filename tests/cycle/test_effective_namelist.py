@@ -51,6 +51,18 @@ CASES: dict[str, Groups] = {
         "truth": {"source": "none"},
         "observations": {"source": "file", "file": "observations.nc"},
     },
+    "verification": {
+        "verification": {
+            "crps": True,
+            "rank_histogram": True,
+            "thresholds": [1 / 3, 4.0],
+            "points_every": 2,
+            "regions": [0, 3, 6, 1],
+            "lead_times": [0.1, 0.25],
+            "forecasts_every": 4,
+            "forecast": "ensemble",
+        }
+    },
     "output": {"output": {"members_every": 3, "fields_every": 2, "feedback": False}},
 }
 

@@ -22,6 +22,7 @@ program tester
    use test_serial, only: test_serial_suite
    use test_sums, only: test_sums_suite
    use test_treatment, only: test_treatment_suite
+   use test_verification, only: test_verification_suite
    use testing, only: testing_type
    implicit none
    type(testing_type) :: tests
@@ -72,6 +73,8 @@ program tester
       call test_observation_bias_suite(tests)
    case ('carried')
       call test_carried_suite(tests)
+   case ('verification')
+      call test_verification_suite(tests)
    end select
    if (tests%communicator%is_root()) print '(i0,a,i0,a)', tests%passed, ' passed, ', &
       tests%failed, ' failed'

@@ -57,6 +57,16 @@ CASES: dict[str, Groups] = {
         "observations": {"error_correlation_length": 2.5, "gross_error_share": 0.02}
     },
     "weights": {"quality_control": {"weighting": "huber", "huber_limit": 1.0}},
+    "verification": {
+        "verification": {
+            "crps": True,
+            "rank_histogram": True,
+            "thresholds": [0.0, 5.0],
+            "regions": [0, 19, 30, 5],
+            "lead_times": [0.1, 1.0],
+            "forecasts_every": 10,
+        },
+    },
     "another place": {"checkpoint": {"file": "kept"}},
 }
 
