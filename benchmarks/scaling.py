@@ -1,11 +1,16 @@
 """Cost and memory of a cycle against the number of grid points, and of two ranks against one.
 
-    python benchmarks/scaling.py [--points 10000 100000 1000000] [--repeats 3]
+    python benchmarks/scaling.py [--points 10000 100000 1000000] [--members 20] [--ranks 1 2]
+                                 [--repeats 3]
 
-Runs `da_cycle` in twin mode (LETKF, 20 members, half-width of 4 points, every point observed, no
-output of fields) on one rank and two, in turn, and prints the median over the repeats of
-the time of a cycle, per point, with the smallest and largest; the speed-up; and the high-water mark
-of memory of the largest rank beside the size of its part of the ensemble.
+Runs `da_cycle` in twin mode (LETKF, half-width of 4 points, every point observed, no output of
+fields) on one rank and two, in turn, and prints the median over the repeats of the time of a cycle,
+per point, with the smallest and largest; the speed-up against the first number of ranks; and the
+high-water mark of memory of the largest rank beside the size of its part of the ensemble.
+
+From 10^3 to 10^7 points, in 4 GiB of memory:
+
+    python benchmarks/scaling.py --points 1000 10000 100000 1000000 10000000 --members 10
 """
 
 import argparse
@@ -19,6 +24,10 @@ from dacycle.program import command, environment, find_program
 
 MEMBERS = 20
 CYCLES = 6
+MOST_CYCLES = 600
+ENOUGH_POINTS = 60_000
+"""Points times cycles of a run, so that a small one lasts long enough to be timed."""
+
 NAMELIST = """
 &cycle analysis = 'letkf', cycles = {cycles}, burn_in = 1, title = 'scaling' /
 &lorenz96 n = {points} /
@@ -32,10 +41,11 @@ PHASES = ("forecast", "halo", "observations", "analysis", "verification")
 MEBIBYTE = 2**20
 
 
-def run(points: int, ranks: int, folder: Path) -> tuple[float, float]:
+def run(points: int, ranks: int, folder: Path, members: int = MEMBERS) -> tuple[float, float]:
     """Milliseconds a cycle over the phases of the cycle, and MiB of the largest rank."""
     namelist = folder / "scaling.nml"
-    text = NAMELIST.format(points=points, members=MEMBERS, cycles=CYCLES)
+    cycles = max(CYCLES, min(MOST_CYCLES, ENOUGH_POINTS // points))
+    text = NAMELIST.format(points=points, members=members, cycles=cycles)
     namelist.write_text(text, encoding="utf-8")
     arguments = ["--fresh", "--progress", "none", str(namelist)]
     shown = subprocess.run(
@@ -55,21 +65,23 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--points", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--members", type=int, default=MEMBERS)
+    parser.add_argument("--ranks", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
     print("  points  ranks   ms a cycle  (least - most)   µs a point  speed-up   MiB  of ensemble")
     with tempfile.TemporaryDirectory() as name:
         for points in options.points:
-            results: dict[int, list[tuple[float, float]]] = {1: [], 2: []}
+            results: dict[int, list[tuple[float, float]]] = {ranks: [] for ranks in options.ranks}
             for _ in range(options.repeats):
                 for ranks in results:
-                    results[ranks].append(run(points, ranks, Path(name)))
-            one = statistics.median(spent for spent, _ in results[1])
+                    results[ranks].append(run(points, ranks, Path(name), options.members))
+            one = statistics.median(spent for spent, _ in results[options.ranks[0]])
             for ranks, measured in results.items():
                 times = [spent for spent, _ in measured]
                 median = statistics.median(times)
                 memory = max(mebibytes for _, mebibytes in measured)
-                ensemble = points * MEMBERS * 8 / ranks / MEBIBYTE
+                ensemble = points * options.members * 8 / ranks / MEBIBYTE
                 spread = f"({min(times):.2f} - {max(times):.2f})"
                 print(
                     f"{points:8d}  {ranks:5d}  {median:11.2f}  {spread:>16s}"

@@ -21,10 +21,22 @@ NAMES = (
     "sakov2008_enkf_n",
     "sakov2008_denkf",
     "sakov2008_stochastic",
+    "whitaker2002",
+    "anderson2001_eakf",
+    "poterjoy2016",
     "bocquet2010_half",
     "bocquet2010_half_enkf_n",
+    "miyoshi2011",
+    "miyoshi2011_model_error",
+    "miyoshi2011_half",
+    "annan2004",
+    "annan2004_field",
+    "fertig2009",
     "sakov2008_climatology",
     "sakov2008_none",
+    "twin_abs",
+    "twin_checkerboard",
+    "twin_mixture",
 )
 HEAD = """\
 | experiment | scheme | published RMSE | our RMSE | its maximum | our spread |

@@ -9,14 +9,16 @@
 !> Δ_o = (Σ ρ d² - p) / Σ ρ s,   v_o = (2 / p) ((Δ Σ ρ s + p) / Σ ρ s)²,
 !>
 !> and a scalar Kalman filter with prior variance v at each cycle remembers:
-!> Δ ← (v_o Δ + v Δ_o) / (v_o + v). An analysis uses the Δ of the cycle before.
+!> Δ ← (v_o Δ + v Δ_o) / (v_o + v). An analysis uses the Δ of the cycle before. Where nothing is
+!> observed nothing would hold back an ensemble that is inflated each cycle: there Δ returns to 1.
 module da_analysis_adaptive_inflation
    use da_base_kinds, only: wp, i8
    use da_base_domain, only: domain_type
    use da_base_error, only: error_type
    use da_base_namelists, only: namelists_type
    use da_base_reproducible_sum, only: sum_columns
-   use da_analysis_local_observations, only: local_observations_type, gather_local_observations
+   use da_analysis_local_observations, only: local_observations_type, &
+      gather_local_observations, adaptivity_type
    use da_ensemble_localisation, only: localisation_config
    use da_ensemble_type, only: ensemble_type
    use da_observation_type, only: observations_type
@@ -32,10 +34,11 @@ module da_analysis_adaptive_inflation
    !> lose the truth before the factor has grown.
    type :: adaptive_inflation_config
       logical :: active = .false.
-      real(wp) :: radius = 6
+      real(wp) :: radius = 3
       real(wp) :: initial = 1.05_wp
       real(wp) :: sd = 0.04_wp
       real(wp) :: damping = 1
+      real(wp) :: damping_unobserved = 0.9_wp
       real(wp) :: minimum = 0.9_wp
       real(wp) :: maximum = 10
    end type adaptive_inflation_config
@@ -55,11 +58,13 @@ contains
       scheme = 'none'
       call namelists%open_group('adaptive_inflation', &
                                 'Inflation before the analysis that is estimated at each point')
-      call namelists%get('scheme', scheme, 'how; with any but none, posterior in &inflation is 1 '// &
-                         'by default', known_schemes)
+      call namelists%get('scheme', scheme, &
+                         'how; with any but none, posterior in &inflation is 1 by default', &
+                         known_schemes)
       call namelists%get('radius', config%radius, &
                          'of the observations that a point''s factor is estimated from, as in '// &
-                         '&localisation; 0: all of them, the same factor everywhere', minimum=0.0_wp)
+                         '&localisation; 0: all of them, the same factor everywhere', &
+                         minimum=0.0_wp)
       call namelists%get('initial', config%initial, &
                          'first factor of the background variance', above=0.0_wp)
       call namelists%get('sd', config%sd, &
@@ -68,6 +73,9 @@ contains
       call namelists%get('damping', config%damping, &
                          'what is kept of factor - 1 each cycle; 1: all', minimum=0.0_wp, &
                          maximum=1.0_wp)
+      call namelists%get('damping_unobserved', config%damping_unobserved, &
+                         'the same where no observation is in reach; between the two where '// &
+                         'their weights sum to less than 1', minimum=0.0_wp, maximum=1.0_wp)
       call namelists%get('minimum', config%minimum, 'smallest factor', above=0.0_wp)
       call namelists%get('maximum', config%maximum, 'largest factor', above=0.0_wp)
       config%active = scheme /= 'none'
@@ -81,6 +89,8 @@ contains
          call refuse_change('initial', config%initial, defaults%initial)
          call refuse_change('sd', config%sd, defaults%sd)
          call refuse_change('damping', config%damping, defaults%damping)
+         call refuse_change('damping_unobserved', config%damping_unobserved, &
+                            defaults%damping_unobserved)
          call refuse_change('minimum', config%minimum, defaults%minimum)
          call refuse_change('maximum', config%maximum, defaults%maximum)
       end if
@@ -126,7 +136,7 @@ contains
       factor = sqrt(ensemble%carried(ensemble%place_of(carried_inflation))%x(:, 1, 1))
       call ensemble%mean(average)
       do m = 1, ensemble%members
-         do c = 1, size(average, 2)
+         do c = 1, ensemble%states()
             ensemble%x(:, c, m) = average(:, c) + factor*(ensemble%x(:, c, m) - average(:, c))
          end do
       end do
@@ -178,7 +188,8 @@ contains
       integer :: first
       integer :: past
       integer :: last
-      integer :: inside
+      integer :: end
+      integer :: n
       integer :: i
       integer :: j
       integer :: k
@@ -186,21 +197,27 @@ contains
       localisation%radius = config%radius
       localisation%taper = 'gaspari_cohn'
       squared = terms(:, 3)
-      terms = terms(:, :2)
-      call gather_local_observations(domain, localisation, observations, terms, squared, local)
-      allocate (weights(lanes, size(local%rows, 2)))
+      call gather_local_observations(domain, localisation, adaptivity_type(), 0, observations, &
+                                     terms(:, :2), squared, local)
+      allocate (weights(lanes, 0))
       do i = 1, domain%n, lanes
+         end = min(i + lanes - 1, domain%n)
+         call local%load(observations, terms(:, :2), squared, i, end)
          call local%range_of(i, first, past)
-         call local%range_of(min(i + lanes - 1, domain%n), past, last)
-         call local%weights_of(i, first, weights(:, :max(last - first + 1, 0)))
+         call local%range_of(end, past, last)
+         n = max(last - first + 1, 0)
+         if (size(weights, 2) < n) then
+            deallocate (weights)
+            allocate (weights(lanes, n))
+         end if
+         call local%weights_of([(min(i + k, end), k=0, lanes - 1)], first, weights(:, :n))
          block = 0
          do j = first, last
             do k = 1, size(block, 2)
-               block(:, k) = block(:, k) + weights(:, j - first + 1)*local%rows(k, j)
+               block(:, k) = block(:, k) + weights(:, j - first + 1)*local%rows(k, j - local%before)
             end do
          end do
-         inside = min(lanes, domain%n - i + 1)
-         sums(i:i + inside - 1, :) = block(:inside, :)
+         sums(i:end, :) = block(:end - i + 1, :)
       end do
    end subroutine sum_around
 
@@ -215,6 +232,7 @@ contains
       real(wp), intent(inout) :: factor(n)
       real(wp) :: observed
       real(wp) :: gain
+      real(wp) :: kept
       integer :: i
 
       do i = 1, n
@@ -224,7 +242,8 @@ contains
                                  + 2/p(i)*(factor(i)*(inflated(i) + p(i))/inflated(i))**2)
             factor(i) = factor(i) + gain*(observed - factor(i))
          end if
-         factor(i) = min(max(1 + config%damping*(factor(i) - 1), config%minimum), config%maximum)
+         kept = config%damping + max(1 - p(i), 0.0_wp)*(config%damping_unobserved - config%damping)
+         factor(i) = min(max(1 + kept*(factor(i) - 1), config%minimum), config%maximum)
       end do
    end subroutine update_factors
 end module da_analysis_adaptive_inflation

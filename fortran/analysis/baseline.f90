@@ -95,15 +95,18 @@ contains
       type(ensemble_type), intent(inout) :: ensemble
       type(error_type), allocatable, intent(out) :: error
       real(wp) :: average(size(ensemble%x, 1), size(ensemble%x, 2))
+      integer :: states
       integer :: m
 
+      states = ensemble%states()
       do m = 1, ensemble%members
          call draw_normal_field(domain, random_key_type(self%seed, stream_climatology, cycle, m), &
-                                ensemble%x(:, :, m))
+                                ensemble%x(:, :states, m))
       end do
       call ensemble%mean(average)
       do m = 1, ensemble%members
-         ensemble%x(:, :, m) = self%mean + self%sd*(ensemble%x(:, :, m) - average)
+         ensemble%x(:, :states, m) = self%mean + self%sd*(ensemble%x(:, :states, m) &
+                                                          - average(:, :states))
       end do
       call evaluate(domain, ensemble, observations)
    end subroutine climatology_update
@@ -112,7 +115,7 @@ contains
       type(domain_type), intent(inout) :: domain
       type(ensemble_type), intent(in) :: ensemble
       type(observations_type), intent(inout) :: observations
-      real(wp), allocatable :: hx(:, :, :)
+      real(wp), allocatable :: hx(:, :)
 
       call observe_background(domain, ensemble, observations, hx)
       where (observations%qc == qc_assimilated) observations%qc = qc_evaluated

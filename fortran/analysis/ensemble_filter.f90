@@ -6,12 +6,17 @@ module da_analysis_ensemble_filter
    use da_base_random, only: random_key_type, stream_inflation
    use da_analysis_adaptive_inflation, only: adaptive_inflation_config, carry_inflation, &
       inflate_adaptively, learn_inflation
+   use da_analysis_observation_bias, only: observation_bias_config, carry_bias, walk_bias, &
+      append_bias, detach_bias
    use da_analysis_type, only: analysis_type, observe_background
    use da_ensemble_inflation, only: inflation_config, inflate, add_noise, background_memory_type, &
       remember_background, relax
    use da_ensemble_type, only: ensemble_type
    use da_observation_quality_control, only: check_gross_errors
-   use da_observation_type, only: observations_type
+   use da_observation_treatment, only: treatment_config, screen_observations, &
+      replace_observations
+   use da_observation_type, only: observations_type, qc_assimilated
+   use da_observation_whitening, only: whiten
    implicit none
    private
    public :: ensemble_filter_type, scale_by_errors
@@ -19,17 +24,21 @@ module da_analysis_ensemble_filter
    type, abstract, extends(analysis_type) :: ensemble_filter_type
       type(inflation_config) :: inflation
       type(adaptive_inflation_config) :: adaptive_inflation
+      type(observation_bias_config) :: bias
       real(wp) :: gross_error_limit = 0
+      type(treatment_config) :: treatment
    contains
       procedure :: carry_along
       procedure :: update
+      procedure :: weighs_observations
+      procedure :: face_observations
       procedure(assimilate), deferred :: assimilate
    end type ensemble_filter_type
 
    abstract interface
       !> The filter proper. `anomalies(n, members)` are those of the ensemble in observation space
       !> over error_sd sqrt(members - 1), `innovations(n)` those of its mean over error_sd; both are
-      !> zero for observations that are not used.
+      !> zero for observations that are not used. Correlated errors are whitened.
       subroutine assimilate(self, domain, cycle, observations, anomalies, innovations, ensemble, &
                             error)
          import :: ensemble_filter_type, domain_type, observations_type, ensemble_type, &
@@ -53,6 +62,7 @@ contains
       type(ensemble_type), intent(inout) :: ensemble
 
       call carry_inflation(self%adaptive_inflation, domain, ensemble)
+      call carry_bias(self%bias, self%seed, ensemble)
    end subroutine carry_along
 
    subroutine update(self, domain, cycle, observations, ensemble, error)
@@ -62,54 +72,119 @@ contains
       type(observations_type), intent(inout) :: observations
       type(ensemble_type), intent(inout) :: ensemble
       type(error_type), allocatable, intent(out) :: error
+      type(observations_type), allocatable :: replaced
       type(background_memory_type) :: memory
-      real(wp), allocatable :: hx(:, :, :)
       real(wp), allocatable :: anomalies(:, :)
-      real(wp) :: innovations(observations%n)
-      real(wp) :: average(size(ensemble%x, 1), size(ensemble%x, 2))
+      real(wp), allocatable :: innovations(:)
+      real(wp), allocatable :: average(:, :)
 
-      call add_noise(domain, random_key_type(self%seed, stream_inflation, cycle), &
-                     self%inflation%additive, ensemble)
-      call inflate(self%inflation%prior, ensemble, average)
-      call inflate_adaptively(self%adaptive_inflation, ensemble, average)
-      call remember_background(self%inflation, ensemble, average, memory)
-      call observe_background(domain, ensemble, observations, hx)
-      call check_gross_errors(self%gross_error_limit, observations)
-      call learn_inflation(self%adaptive_inflation, domain, observations, ensemble)
-      call scale_by_errors(observations, hx, anomalies, innovations)
-      call self%assimilate(domain, cycle, observations, anomalies, innovations, ensemble, error)
+      call self%face_observations(domain, cycle, observations, ensemble, replaced, memory, &
+                                  anomalies, innovations, error)
       if (allocated(error)) return
+      call append_bias(self%bias, ensemble)
+      if (allocated(replaced)) then
+         call self%assimilate(domain, cycle, replaced, anomalies, innovations, ensemble, error)
+      else
+         call self%assimilate(domain, cycle, observations, anomalies, innovations, ensemble, error)
+      end if
+      if (allocated(error)) return
+      call detach_bias(self%bias, domain, ensemble)
+      allocate (average(size(ensemble%x, 1), size(ensemble%x, 2)))
       call relax(self%inflation, memory, ensemble, average)
       call inflate(self%inflation%posterior, ensemble, average)
    end subroutine update
 
+   pure function weighs_observations(self) result(yes)
+      class(ensemble_filter_type), intent(in) :: self
+      logical :: yes
+
+      yes = self%treatment%robust%weighs()
+   end function weighs_observations
+
+   !> All that comes before the filter proper: inflation, the ensemble in observation space, quality
+   !> control; `replaced` are the observations that the filter shall see, where they are others.
+   subroutine face_observations(self, domain, cycle, observations, ensemble, replaced, memory, &
+                                anomalies, innovations, error)
+      class(ensemble_filter_type), intent(in) :: self
+      type(domain_type), intent(inout) :: domain
+      integer, intent(in) :: cycle
+      type(observations_type), intent(inout) :: observations
+      type(ensemble_type), intent(inout) :: ensemble
+      type(observations_type), allocatable, intent(out) :: replaced
+      type(background_memory_type), intent(out) :: memory
+      real(wp), allocatable, intent(out) :: anomalies(:, :)
+      real(wp), allocatable, intent(out) :: innovations(:)
+      type(error_type), allocatable, intent(out) :: error
+      real(wp), allocatable :: hx(:, :)
+      real(wp), allocatable :: average(:, :)
+
+      allocate (average(size(ensemble%x, 1), size(ensemble%x, 2)))
+      call add_noise(domain, random_key_type(self%seed, stream_inflation, cycle), &
+                     self%inflation%additive, ensemble)
+      call inflate(self%inflation%prior, ensemble, average)
+      call inflate_adaptively(self%adaptive_inflation, ensemble, average)
+      call walk_bias(self%bias, self%seed, cycle, ensemble)
+      call remember_background(self%inflation, ensemble, average, memory)
+      deallocate (average)
+      call observe_background(domain, ensemble, observations, hx)
+      call check_gross_errors(self%gross_error_limit, observations)
+      call screen_observations(domain, self%treatment, observations)
+      if (self%treatment%replaces()) then
+         allocate (replaced)
+         call replace_observations(domain, self%treatment, observations, hx, replaced)
+         call scale(replaced)
+      else
+         call scale(observations)
+      end if
+
+   contains
+
+      subroutine scale(seen)
+         type(observations_type), intent(in) :: seen
+
+         call learn_inflation(self%adaptive_inflation, domain, seen, ensemble)
+         allocate (innovations(seen%n))
+         call scale_by_errors(seen, hx, anomalies, innovations)
+         call whiten(domain, seen, anomalies, innovations, error)
+      end subroutine scale
+   end subroutine face_observations
+
    !> Observation space in units in which R is the identity and the anomalies' product the
-   !> covariance.
+   !> covariance; hx becomes the anomalies, in place.
    subroutine scale_by_errors(observations, hx, anomalies, innovations)
       type(observations_type), intent(in) :: observations
-      real(wp), allocatable, intent(inout) :: hx(:, :, :)
+      real(wp), allocatable, intent(inout) :: hx(:, :)
       real(wp), allocatable, intent(out) :: anomalies(:, :)
       real(wp), intent(out) :: innovations(:)
-      real(wp) :: factor(observations%n)
+      integer, parameter :: block = 1024
+      real(wp) :: factor(block)
+      logical :: used(block)
       integer :: members
+      integer :: first
+      integer :: n
+      integer :: j
       integer :: m
 
-      members = size(hx, 3)
-      allocate (anomalies(observations%n, members))
-      where (observations%used())
-         factor = 1/(observations%error_sd*sqrt(real(members - 1, wp)))
-         innovations = (observations%value - observations%background)/observations%error_sd
-      elsewhere
-         factor = 0
-         innovations = 0
-      end where
-      do m = 1, members
-         where (observations%used())
-            anomalies(:, m) = (hx(:, 1, m) - observations%background)*factor
-         elsewhere
-            anomalies(:, m) = 0
-         end where
+      members = size(hx, 2)
+      do first = 0, observations%n - 1, block
+         n = min(block, observations%n - first)
+         do j = 1, n
+            associate (sd => observations%error_sd(first + j), i => first + j)
+               used(j) = observations%qc(i) == qc_assimilated
+               factor(j) = 0
+               innovations(i) = 0
+               if (.not. used(j)) cycle
+               factor(j) = 1/(sd*sqrt(real(members - 1, wp)))
+               innovations(i) = (observations%value(i) - observations%background(i))/sd
+            end associate
+         end do
+         do m = 1, members
+            do j = 1, n
+               hx(first + j, m) = (hx(first + j, m) - observations%background(first + j))*factor(j)
+            end do
+            where (.not. used(:n)) hx(first + 1:first + n, m) = 0
+         end do
       end do
-      deallocate (hx)
+      call move_alloc(hx, anomalies)
    end subroutine scale_by_errors
 end module da_analysis_ensemble_filter

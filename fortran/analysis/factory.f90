@@ -6,42 +6,54 @@ module da_analysis_factory
    use da_analysis_adaptive_inflation, only: adaptive_inflation_config, read_adaptive_inflation
    use da_analysis_baseline, only: new_climatology, new_free_run
    use da_analysis_denkf, only: new_denkf
+   use da_analysis_eakf, only: new_eakf
    use da_analysis_enkf_n, only: enkf_n_config, new_enkf_n, read_enkf_n
    use da_analysis_ensemble_filter, only: ensemble_filter_type
+   use da_analysis_ensrf, only: ensrf_config, new_ensrf, read_ensrf
    use da_analysis_etkf, only: etkf_config, new_etkf, read_etkf
    use da_analysis_ienks, only: ienks_type, ienks_config, new_ienks, read_ienks
-   use da_analysis_letkf, only: letkf_config, new_letkf, read_letkf
+   use da_analysis_letkf, only: letkf_config, new_letkf, read_letkf, check_letkf
+   use da_analysis_local_particle_filter, only: local_particle_filter_config, &
+      new_local_particle_filter, read_local_particle_filter
+   use da_analysis_observation_bias, only: observation_bias_config, read_observation_bias
    use da_analysis_stochastic_enkf, only: new_stochastic_enkf
+   use da_analysis_study, only: study_config, read_study
    use da_analysis_type, only: analysis_type
    use da_analysis_variational, only: variational_type, variational_config, new_variational, &
       read_variational
    use da_covariance_background, only: background_config, read_background
    use da_ensemble_inflation, only: inflation_config, no_inflation, read_inflation
    use da_ensemble_localisation, only: localisation_config, read_localisation
+   use da_observation_treatment, only: treatment_config, read_treatment
    implicit none
    private
    public :: known_analyses, read_analysis, document_analyses
 
-   character(len=16), parameter :: known_analyses(10) = [character(len=16) :: &
-      'letkf', 'etkf', 'enkf_n', 'denkf', 'stochastic_enkf', 'var3d', 'var4d', 'ienks', 'none', &
-      'climatology']
+   character(len=21), parameter :: known_analyses(13) = [character(len=21) :: &
+      'letkf', 'etkf', 'enkf_n', 'denkf', 'stochastic_enkf', 'ensrf', 'eakf', &
+      'local_particle_filter', 'var3d', 'var4d', 'ienks', 'none', 'climatology']
 
 contains
 
    !> The scheme of that name, set by its groups; the name is one of `known_analyses`.
-   subroutine read_analysis(name, namelists, seed, members, gross_error_limit, analysis, error)
+   subroutine read_analysis(name, namelists, seed, members, gross_error_limit, &
+                            error_correlation_length, analysis, error)
       character(len=*), intent(in) :: name
       type(namelists_type), intent(inout) :: namelists
       integer, intent(in) :: seed
       integer, intent(in) :: members
       real(wp), intent(in) :: gross_error_limit
+      real(wp), intent(in) :: error_correlation_length
       class(analysis_type), allocatable, intent(out) :: analysis
       type(error_type), allocatable, intent(out) :: error
       class(ensemble_filter_type), allocatable :: filter
       type(etkf_config) :: etkf
       type(enkf_n_config) :: enkf_n
+      type(ensrf_config) :: ensrf
       type(letkf_config) :: letkf
+      type(local_particle_filter_config) :: particles
       type(localisation_config) :: localisation
+      type(study_config) :: studied
       type(variational_config) :: variational
       type(background_config) :: background
       type(variational_type), allocatable :: variation
@@ -60,7 +72,24 @@ contains
          call read_letkf(namelists, letkf, error)
          if (allocated(error)) return
          call read_localisation(namelists, localisation, error)
+         if (allocated(error)) return
+         call check_letkf(namelists%file, letkf, localisation, error)
+         if (allocated(error)) return
+         call read_study(namelists, letkf%weights_every, studied, error)
          if (.not. allocated(error)) filter = new_letkf(letkf, localisation)
+      case ('ensrf')
+         call read_ensrf(namelists, ensrf, error)
+         if (allocated(error)) return
+         call read_localisation(namelists, localisation, error)
+         if (.not. allocated(error)) filter = new_ensrf(ensrf, localisation)
+      case ('eakf')
+         call read_localisation(namelists, localisation, error)
+         if (.not. allocated(error)) filter = new_eakf(localisation)
+      case ('local_particle_filter')
+         call read_local_particle_filter(namelists, particles, error)
+         if (allocated(error)) return
+         call read_localisation(namelists, localisation, error)
+         if (.not. allocated(error)) filter = new_local_particle_filter(particles, localisation)
       case ('enkf_n')
          call read_enkf_n(namelists, enkf_n, error)
          if (.not. allocated(error)) filter = new_enkf_n(enkf_n)
@@ -74,6 +103,12 @@ contains
          if (allocated(error)) return
          call read_background(namelists, background, error)
          if (allocated(error)) return
+         if (error_correlation_length > 0) then
+            call input_error(error, namelists%file// &
+                             ': &observations error_correlation_length is not used with '// &
+                             "analysis = '"//name//"'")
+            return
+         end if
          variation = new_variational(name, variational, background)
          variation%gross_error_limit = gross_error_limit
          call move_alloc(variation, analysis)
@@ -91,14 +126,20 @@ contains
          if (filter%adaptive_inflation%active) filter%inflation = no_inflation
          call read_inflation(namelists, filter%inflation, error)
          if (allocated(error)) return
+         call read_treatment(namelists, error_correlation_length > 0, filter%treatment, error)
+         if (allocated(error)) return
+         call read_observation_bias(namelists, filter%bias, error)
+         if (allocated(error)) return
          if (members < 2) then
             call too_few()
             return
          end if
          filter%gross_error_limit = gross_error_limit
+         filter%augments = .true.
          call move_alloc(filter, analysis)
       else if (members < 2 .and. name == 'ienks') then
          call too_few()
+         return
       else if (gross_error_limit > 0 .and. (name == 'none' .or. name == 'climatology')) then
          call input_error(error, namelists%file// &
                           ': &observations gross_error_limit is not used with '// &
@@ -106,6 +147,7 @@ contains
          return
       end if
       analysis%seed = seed
+      analysis%studied = studied
 
    contains
 
@@ -120,22 +162,32 @@ contains
       type(namelists_type), intent(inout) :: namelists
       type(etkf_config) :: etkf
       type(enkf_n_config) :: enkf_n
+      type(ensrf_config) :: ensrf
       type(letkf_config) :: letkf
+      type(local_particle_filter_config) :: particles
       type(localisation_config) :: localisation
       type(inflation_config) :: inflation
+      type(treatment_config) :: treatment
+      type(adaptive_inflation_config) :: adaptive_inflation
+      type(observation_bias_config) :: bias
+      type(study_config) :: studied
       type(variational_config) :: variational
       type(background_config) :: background
       type(ienks_config) :: ienks
-      type(adaptive_inflation_config) :: adaptive_inflation
       type(error_type), allocatable :: error
 
       call read_letkf(namelists, letkf, error)
       call read_localisation(namelists, localisation, error)
+      call read_study(namelists, letkf%weights_every, studied, error)
       call read_inflation(namelists, inflation, error)
+      call read_treatment(namelists, .false., treatment, error)
       call read_adaptive_inflation(namelists, adaptive_inflation, error)
+      call read_observation_bias(namelists, bias, error)
       namelists%alternative = .true.
       call read_etkf(namelists, etkf, error)
       call read_enkf_n(namelists, enkf_n, error)
+      call read_ensrf(namelists, ensrf, error)
+      call read_local_particle_filter(namelists, particles, error)
       call read_variational(namelists, 'var4d', variational, error)
       call read_background(namelists, background, error)
       call read_ienks(namelists, ienks, error)

@@ -19,14 +19,13 @@ module da_analysis_ienks
    use da_analysis_ensemble_space, only: project_observations
    use da_analysis_smoother, only: smoother_type, carried_start
    use da_analysis_transform, only: transform_members
-   use da_analysis_type, only: observe_background
+   use da_analysis_type, only: observe_background, observe_members
    use da_ensemble_inflation, only: inflate
    use da_ensemble_type, only: ensemble_type, mean_of_members
    use da_model_type, only: model_type
-   use da_observation_factory, only: new_observation_operator
    use da_observation_quality_control, only: check_gross_errors
    use da_observation_type, only: observations_type
-   use da_operator_type, only: operator_type
+   use da_observation_whitening, only: whiten
    implicit none
    private
    public :: ienks_type, ienks_config, new_ienks, read_ienks
@@ -131,7 +130,7 @@ contains
       real(wp) :: w(ensemble%members)
       real(wp) :: precision
       real(wp) :: average(size(ensemble%x, 1), size(ensemble%x, 2))
-      real(wp), allocatable :: hx(:, :, :)
+      real(wp), allocatable :: hx(:, :)
       type(ensemble_type) :: start
       integer :: place
       integer :: back
@@ -144,7 +143,7 @@ contains
       call observe_background(domain, ensemble, observations, hx)
       call check_gross_errors(self%gross_error_limit, observations)
       call move_alloc(ensemble%carried(place)%x, start%x)
-      call find_weights(self, domain, back*self%steps, observations, start, ensemble%x, hx, w, &
+      call find_weights(self, domain, back*self%steps, observations, start, ensemble, hx, w, &
                         gram, precision, error)
       if (.not. allocated(error)) then
          call posterior_root(self, random_key_type(self%seed, stream_rotation, cycle), n, gram, &
@@ -166,20 +165,19 @@ contains
    end subroutine update
 
    !> The Gauss-Newton iterations: the minimum w of J, and Y^T Y there, over its prior's precision.
-   subroutine find_weights(self, domain, steps, observations, start, x, hx, w, gram, &
+   subroutine find_weights(self, domain, steps, observations, start, ensemble, hx, w, gram, &
                            precision, error)
       class(ienks_type), intent(in) :: self
       type(domain_type), intent(inout) :: domain
       integer, intent(in) :: steps
       type(observations_type), intent(in) :: observations
       type(ensemble_type), intent(in) :: start
-      real(wp), contiguous, intent(inout) :: x(:, :, :)
-      real(wp), allocatable, intent(inout) :: hx(:, :, :)
+      type(ensemble_type), intent(inout) :: ensemble
+      real(wp), allocatable, intent(inout) :: hx(:, :)
       real(wp), intent(out) :: w(:)
       real(wp), intent(out) :: gram(:, :)
       real(wp), intent(out) :: precision
       type(error_type), allocatable, intent(out) :: error
-      class(operator_type), allocatable :: operator
       type(observations_type) :: here
       real(wp), dimension(size(w), size(w)) :: transform, inverse
       real(wp), allocatable :: anomalies(:, :)
@@ -198,16 +196,17 @@ contains
          transform = self%config%bundle_size*identity(n)
          inverse = identity(n)/self%config%bundle_size
       end if
-      call new_observation_operator(observations, domain, operator)
       here = observations
       do iteration = 1, self%config%iterations
-         x = start%x
-         call transform_members(size(x(:, :, 1)), n, with_shift(n, transform, w), x)
-         call self%model%forecast(domain, steps, x)
-         if (.not. allocated(hx)) allocate (hx(observations%n, 1, n))
-         call operator%forward(domain, x, hx)
-         call mean_of_members(observations%n, n, hx, here%background)
+         ensemble%x = start%x
+         call transform_members(size(start%x(:, :, 1)), n, with_shift(n, transform, w), ensemble%x)
+         call self%model%forecast(domain, steps, ensemble%x)
+         if (.not. allocated(hx)) allocate (hx(observations%n, n))
+         call observe_members(domain, ensemble, here, here%n, n, hx)
+         call mean_of_members(here%n, n, hx, here%background)
          call scale_by_errors(here, hx, anomalies, innovations)
+         call whiten(domain, here, anomalies, innovations, error)
+         if (allocated(error)) return
          call project_observations(domain, observations, anomalies, innovations, gram, step)
          if (.not. all(abs(gram) <= huge(gram))) then
             call run_error(error, 'the ensemble is not finite any more: it has diverged')

@@ -3,49 +3,43 @@
 module da_analysis_letkf
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
-   use da_base_error, only: error_type, run_error
-   use da_base_inverse_root, only: inverse_root_nodes
+   use da_base_error, only: error_type, input_error
    use da_base_linear_algebra, only: random_rotation, identity
    use da_base_namelists, only: namelists_type
    use da_base_random, only: random_key_type, stream_rotation
-   use da_base_tridiagonal_kernels, only: lanes, tridiagonalise, reflect_forwards, &
-      reflect_backwards, solve_shifted
+   use da_base_text, only: to_text
+   use da_base_tridiagonal_kernels, only: lanes, reflect_forwards, reflect_backwards, solve_shifted
    use da_analysis_ensemble_filter, only: ensemble_filter_type
-   use da_analysis_letkf_kernels, only: stride, local_gram
-   use da_analysis_local_observations, only: local_observations_type, gather_local_observations
+   use da_analysis_letkf_core, only: work_type, prepare_work, decompose, window
+   use da_analysis_letkf_interpolation, only: interpolate_weights
+   use da_analysis_letkf_study, only: study_points
+   use da_analysis_local_observations, only: local_observations_type, &
+      gather_local_observations, adaptivity_type
+   use da_analysis_study, only: local_analysis_type
+   use da_ensemble_inflation, only: background_memory_type
    use da_ensemble_localisation, only: localisation_config
    use da_ensemble_type, only: ensemble_type
    use da_observation_type, only: observations_type
    implicit none
    private
-   public :: letkf_type, letkf_config, new_letkf, read_letkf
+   public :: letkf_type, letkf_config, new_letkf, read_letkf, check_letkf
 
    !> `&letkf`
    type :: letkf_config
       logical :: rotation = .true.
+      integer :: weights_every = 1
+      type(adaptivity_type) :: adaptivity
    end type letkf_config
 
    type, extends(ensemble_filter_type) :: letkf_type
       logical :: rotation = .true.
+      integer :: weights_every = 1
+      type(adaptivity_type) :: adaptivity
       type(localisation_config) :: localisation
    contains
       procedure :: assimilate
+      procedure :: study
    end type letkf_type
-
-   !> Beyond this an observation's weight is that of a diverged ensemble, not of a precise
-   !> instrument.
-   real(wp), parameter :: most_precise = 1.0e30_wp
-
-   !> What a rank's local analyses share.
-   type :: work_type
-      real(wp), allocatable :: shifts(:)
-      real(wp), allocatable :: node_weights(:)
-      real(wp), allocatable :: rotation(:, :)
-      real(wp), allocatable :: weights(:, :)
-      real(wp), allocatable :: s(:, :, :)
-      real(wp), allocatable :: solves(:, :, :, :)
-      real(wp), allocatable :: vectors(:, :, :)
-   end type work_type
 
 contains
 
@@ -58,8 +52,46 @@ contains
                                 'analysis = ''letkf''')
       call namelists%get('rotation', config%rotation, &
                          'turn the analysis anomalies at random each '//'cycle, everywhere alike')
+      call namelists%get('weights_every', config%weights_every, &
+                         'compute weights at every so many grid points and interpolate them '// &
+                         'linearly between (Yang et al. 2009); 1: at all', minimum=1)
+      call namelists%get('effective_observations', config%adaptivity%effective_observations, &
+                         'widen the radius of &localisation where that is needed for tapers to '// &
+                         'sum to this, e.g. the number of members (Kirchgessner et al. 2014); '// &
+                         '0: nowhere', minimum=0.0_wp)
+      call namelists%get('radius_maximum', config%adaptivity%radius_maximum, &
+                         'with effective_observations: the radius in grid points that it stays '// &
+                         'within', minimum=0.0_wp)
       call namelists%close_group(error)
    end subroutine read_letkf
+
+   !> What the local filter's settings and its localisation must agree on.
+   subroutine check_letkf(file, config, localisation, error)
+      character(len=*), intent(in) :: file
+      type(letkf_config), intent(in) :: config
+      type(localisation_config), intent(in) :: localisation
+      type(error_type), allocatable, intent(out) :: error
+      character(len=*), parameter :: steep(2) = [character(len=6) :: 'boxcar', 'none']
+
+      associate (wanted => config%adaptivity%effective_observations, &
+                 maximum => config%adaptivity%radius_maximum)
+         if (.not. wanted > 0) then
+            if (maximum > 0) then
+               call input_error(error, file//': &letkf radius_maximum = '//to_text(maximum)// &
+                                ': is not used without effective_observations')
+            end if
+         else if (any(steep == localisation%taper)) then
+            call input_error(error, file//': &letkf effective_observations = '//to_text(wanted)// &
+                             ": cannot be met with &localisation taper = '"// &
+                             localisation%taper//"': it does not fall steadily; use 'gaspari_cohn'")
+         else if (maximum <= localisation%radius) then
+            call input_error(error, file//': &letkf radius_maximum = '//to_text(maximum)// &
+                             ': must be above &localisation radius = '// &
+                             to_text(localisation%radius)//', the least with '// &
+                             'effective_observations')
+         end if
+      end associate
+   end subroutine check_letkf
 
    function new_letkf(config, localisation) result(self)
       type(letkf_config), intent(in) :: config
@@ -68,6 +100,8 @@ contains
 
       self%name = 'letkf'
       self%rotation = config%rotation
+      self%weights_every = config%weights_every
+      self%adaptivity = config%adaptivity
       self%localisation = localisation
    end function new_letkf
 
@@ -82,119 +116,120 @@ contains
       type(error_type), allocatable, intent(out) :: error
       type(local_observations_type) :: local
       type(work_type) :: work
-      integer :: first
-      integer :: last
-      integer :: past
       integer :: i
+      integer :: last
 
-      call gather_local_observations(domain, self%localisation, observations, anomalies, &
+      call gather_local_observations(domain, self%localisation, self%adaptivity, &
+                                     self%weights_every - 1, observations, anomalies, &
                                      innovations, local)
-      call prepare_work(domain, local, ensemble%members, work, error)
+      call prepare_work(domain, observations, anomalies, innovations, local, work, error)
       if (allocated(error)) return
-      work%rotation = identity(ensemble%members)
-      if (self%rotation) then
-         call random_rotation(random_key_type(self%seed, stream_rotation, cycle), work%rotation)
-      end if
-      do i = 1, domain%n, lanes
-         call local%range_of(i, first, past)
-         call local%range_of(min(i + lanes - 1, domain%n), past, last)
-         call analyse_block(self, local, i, first, max(last - first + 1, 0), domain%n, &
-                            size(ensemble%x, 2), ensemble%members, work, ensemble%x)
+      work%rotation = rotation_of(self, cycle, ensemble%members)
+      do i = 1, domain%n, window
+         last = min(i + window - 1, domain%n)
+         if (self%weights_every > 1) then
+            call interpolate_weights(domain, self%weights_every, self%rotation, i, last, &
+                                     observations, anomalies, innovations, local, work, ensemble%x)
+         else
+            call local%load(observations, anomalies, innovations, i, last)
+            call analyse_points(self, local, i, last, domain%n, size(ensemble%x, 2), &
+                                ensemble%members, work, ensemble%x)
+         end if
       end do
    end subroutine assimilate
 
-   !> Work space, and the nodes of the inverse square root: the same on all ranks, since they follow
-   !> from the largest eigenvalue that any point's S can have.
-   subroutine prepare_work(domain, local, members, work, error)
-      type(domain_type), intent(in) :: domain
-      type(local_observations_type), intent(in) :: local
+   !> What all anomalies of a cycle's analysis are turned by.
+   function rotation_of(self, cycle, members) result(rotation)
+      class(letkf_type), intent(in) :: self
+      integer, intent(in) :: cycle
       integer, intent(in) :: members
-      type(work_type), intent(out) :: work
-      type(error_type), allocatable, intent(out) :: error
-      real(wp), parameter :: tolerance = 1.0e-13_wp
-      real(wp) :: largest(2)
-      integer :: first
-      integer :: last
-      integer :: longest
-      integer :: i
-      integer :: j
+      real(wp) :: rotation(members, members)
 
-      largest = 0
-      do j = 1, size(local%rows, 2)
-         largest(1) = max(largest(1), dot_product(local%rows(:members, j), local%rows(:members, j)))
-      end do
-      if (.not. all(abs(local%rows) <= huge(1.0_wp))) largest(1) = huge(1.0_wp)
-      do i = 1, domain%n
-         call local%range_of(i, first, last)
-         largest(2) = max(largest(2), real(last - first + 1, wp))
-      end do
-      call domain%communicator%maxima(largest)
-      if (largest(1) > most_precise) then
-         call run_error(error, 'the ensemble is not finite any more: it has diverged')
-         return
+      rotation = identity(members)
+      if (self%rotation) then
+         call random_rotation(random_key_type(self%seed, stream_rotation, cycle), rotation)
       end if
-      call inverse_root_nodes(2.0_wp**exponent(1 + largest(1)*largest(2)), tolerance, work%shifts, &
-                              work%node_weights)
-      longest = 0
-      do i = 1, domain%n, lanes
-         call local%range_of(i, first, last)
-         call local%range_of(min(i + lanes - 1, domain%n), j, last)
-         longest = max(longest, last - first + 1)
-      end do
-      allocate (work%weights(lanes, longest + stride))
-      allocate (work%s(lanes, members, members))
-      allocate (work%solves(lanes, 2, size(work%shifts), members))
-      allocate (work%vectors(lanes, members, 7))
-      allocate (work%rotation(members, members))
-   end subroutine prepare_work
+   end function rotation_of
 
-   !> The analyses of points i … i + lanes - 1 (as far as the slab goes) from n observations.
-   subroutine analyse_block(self, local, i, first, n, points, components, members, work, x)
+   !> Local analyses, worked out on copies of observations and ensemble, beside the filter's own.
+   subroutine study(self, domain, cycle, observations, ensemble, studies, error)
+      class(letkf_type), intent(in) :: self
+      type(domain_type), intent(inout) :: domain
+      integer, intent(in) :: cycle
+      type(observations_type), intent(in) :: observations
+      type(ensemble_type), intent(in) :: ensemble
+      type(local_analysis_type), allocatable, intent(out) :: studies(:)
+      type(error_type), allocatable, intent(out) :: error
+      type(observations_type) :: seen
+      type(observations_type), allocatable :: replaced
+      type(ensemble_type) :: turned
+      type(background_memory_type) :: memory
+      real(wp), allocatable :: anomalies(:, :)
+      real(wp), allocatable :: innovations(:)
+      integer :: k
+
+      seen = observations
+      turned = ensemble
+      call self%face_observations(domain, cycle, seen, turned, replaced, memory, anomalies, &
+                                  innovations, error)
+      if (allocated(error)) return
+      if (allocated(replaced)) seen = replaced
+      call study_points(domain, self%localisation, self%adaptivity, self%studied%points, &
+                        rotation_of(self, cycle, ensemble%members), seen, anomalies, innovations, &
+                        turned, studies, error)
+      call domain%communicator%agree(error)
+      if (allocated(error)) return
+      call self%assimilate(domain, cycle, seen, anomalies, innovations, turned, error)
+      if (allocated(error)) return
+      do k = 1, size(studies)
+         associate (fast => turned%x(studies(k)%point + 2 - domain%first, :, :))
+            studies(k)%difference = maxval(abs(fast - studies(k)%analysis))
+            studies(k)%analysis = fast
+         end associate
+      end do
+   end subroutine study
+
+   !> The analyses of the slab's points start … last.
+   subroutine analyse_points(self, local, start, last, points, components, members, work, x)
       class(letkf_type), intent(in) :: self
       type(local_observations_type), intent(in) :: local
-      integer, intent(in) :: i
-      integer, intent(in) :: first
-      integer, intent(in) :: n
+      integer, intent(in) :: start
+      integer, intent(in) :: last
       integer, intent(in) :: points
       integer, intent(in) :: components
       integer, intent(in) :: members
       type(work_type), intent(inout) :: work
       real(wp), intent(inout) :: x(points, components, members)
-      integer :: filled
-      integer :: last
       integer :: c
+      integer :: i
+      integer :: l
       integer :: m
+      integer :: n
 
-      filled = stride*((n + stride - 1)/stride)
-      call local%weights_of(i, first, work%weights(:, :n))
-      work%weights(:, n + 1:filled) = 0
-      last = min(i + lanes - 1, points)
-      associate (diagonal => work%vectors(:, :, 1), beside => work%vectors(:, :, 2), &
-                 factor => work%vectors(:, :, 3), mean_weights => work%vectors(:, :, 4), &
-                 anomalies => work%vectors(:, :, 5), turned => work%vectors(:, :, 6), &
-                 solution => work%vectors(:, :, 7))
-         call local_gram(members, filled, size(local%rows, 1), local%rows(:, first:first + filled &
-                                                                          - 1), &
-                         work%weights, work%s, anomalies)
-         call tridiagonalise(members, work%s, diagonal, beside, factor)
-         call reflect_forwards(members, work%s, factor, anomalies)
-         call solve_shifted(members, 1, diagonal, beside, [0.0_wp], [1.0_wp], anomalies, &
-                            mean_weights, work%solves)
-         do c = 1, components
-            do m = 1, members
-               anomalies(:last - i + 1, m) = x(i:last, c, m)
-               anomalies(last - i + 2:, m) = 0
+      do i = start, last, lanes
+         n = min(lanes, last - i + 1)
+         call decompose([(min(i + l, last), l=0, lanes - 1)], local, members, work)
+         associate (diagonal => work%vectors(:, :, 1), beside => work%vectors(:, :, 2), &
+                    factor => work%vectors(:, :, 3), mean_weights => work%vectors(:, :, 4), &
+                    anomalies => work%vectors(:, :, 5), turned => work%vectors(:, :, 6), &
+                    solution => work%vectors(:, :, 7))
+            do c = 1, components
+               do m = 1, members
+                  anomalies(:n, m) = x(i:i + n - 1, c, m)
+                  anomalies(n + 1:, m) = 0
+               end do
+               call transform_rows(members, work%s, diagonal, beside, factor, mean_weights, &
+                                   self%rotation, &
+                                   work%rotation, size(work%shifts), work%shifts, &
+                                   work%node_weights, &
+                                   work%solves, turned, solution, anomalies)
+               do m = 1, members
+                  x(i:i + n - 1, c, m) = anomalies(:n, m)
+               end do
             end do
-            call transform_rows(members, work%s, diagonal, beside, factor, mean_weights, &
-                                self%rotation, &
-                                work%rotation, size(work%shifts), work%shifts, work%node_weights, &
-                                work%solves, turned, solution, anomalies)
-            do m = 1, members
-               x(i:last, c, m) = anomalies(:last - i + 1, m)
-            end do
-         end do
-      end associate
-   end subroutine analyse_block
+         end associate
+      end do
+   end subroutine analyse_points
 
    !> x ← mean + X S^{-1} Y^T d + X S^{-1/2} U, the variables of the lanes side by side.
    pure subroutine transform_rows(members, s, diagonal, beside, factor, mean_weights, rotate, &

@@ -13,13 +13,14 @@ module da_analysis_letkf_kernels
 contains
 
    !> S = I + Σ_j weights_j y_j y_j^T (lower triangle) and Σ_j weights_j y_j d_j for each lane's
-   !> weights; a row of `rows` is y_j, then d_j, then at least `stride` more; n is a multiple of
-   !> `stride` (rows that fill it up have no weight).
+   !> weights; a row of `rows` is y_j, then d_j, then one element more; n is a multiple of `stride`
+   !> (rows that fill it up have no weight). Elements behind a row's end, or the last row's, are
+   !> read, but do not count.
    pure subroutine local_gram(members, n, width, rows, weights, gram, projected)
       integer, intent(in) :: members
       integer, intent(in) :: n
       integer, intent(in) :: width
-      real(wp), intent(in) :: rows(width, n)
+      real(wp), intent(in) :: rows(width, n + 1)
       real(wp), intent(in) :: weights(lanes, n)
       real(wp), intent(out) :: gram(lanes, members, members)
       real(wp), intent(out) :: projected(lanes, members)

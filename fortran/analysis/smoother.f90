@@ -20,7 +20,7 @@ module da_analysis_smoother
    type, abstract, extends(analysis_type) :: smoother_type
    contains
       procedure :: carry_along
-      procedure :: begin
+      procedure :: take_first
       procedure :: cycles_back
       procedure :: keep_smoothed
    end type smoother_type
@@ -42,13 +42,13 @@ contains
    end subroutine carry_along
 
    !> The first ensemble is the first window's start.
-   subroutine begin(self, ensemble)
+   subroutine take_first(self, ensemble)
       class(smoother_type), intent(in) :: self
       type(ensemble_type), intent(inout) :: ensemble
 
       if (self%window == 0) return
       ensemble%carried(ensemble%place_of(carried_start))%x = ensemble%x
-   end subroutine begin
+   end subroutine take_first
 
    !> From the window's start to a cycle.
    pure function cycles_back(self, cycle) result(cycles)

@@ -3,6 +3,8 @@ module da_analysis_type
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
    use da_base_error, only: error_type
+   use da_analysis_observation_bias, only: observe_bias
+   use da_analysis_study, only: study_config, local_analysis_type
    use da_ensemble_type, only: ensemble_type, mean_of_members, spread_of_members
    use da_model_type, only: model_type
    use da_observation_factory, only: new_observation_operator
@@ -10,7 +12,7 @@ module da_analysis_type
    use da_operator_type, only: operator_type
    implicit none
    private
-   public :: analysis_type, observe_background, observe_analysis
+   public :: analysis_type, observe_background, observe_analysis, observe_members
 
    type, abstract :: analysis_type
       character(len=:), allocatable :: name
@@ -19,10 +21,15 @@ module da_analysis_type
       integer :: window = 0
       !> Model steps a cycle.
       integer :: steps = 1
+      !> Whether it corrects whatever is appended to the state.
+      logical :: augments = .false.
+      type(study_config) :: studied
    contains
       procedure :: prepare
+      procedure :: weighs_observations
       procedure :: carry_along
-      procedure :: begin
+      procedure :: take_first
+      procedure :: study
       procedure(update), deferred :: update
    end type analysis_type
 
@@ -49,6 +56,14 @@ contains
       class(model_type), intent(in) :: model
    end subroutine prepare
 
+   !> Whether observations get weights that their feedback should tell.
+   pure function weighs_observations(self) result(yes)
+      class(analysis_type), intent(in) :: self
+      logical :: yes
+
+      yes = .false.
+   end function weighs_observations
+
    !> Add to the ensemble what a scheme carries from cycle to cycle, at its first value; most carry
    !> nothing.
    subroutine carry_along(self, domain, ensemble)
@@ -58,23 +73,35 @@ contains
    end subroutine carry_along
 
    !> What a scheme does with the first ensemble of a new run; most do nothing.
-   subroutine begin(self, ensemble)
+   subroutine take_first(self, ensemble)
       class(analysis_type), intent(in) :: self
       type(ensemble_type), intent(inout) :: ensemble
-   end subroutine begin
+   end subroutine take_first
 
-   !> The ensemble in observation space, hx(n, 1, members), and its mean and spread at each
+   !> The local analyses that `studied` asks for, this rank's, as `update` is about to make them;
+   !> only schemes that have such are asked.
+   subroutine study(self, domain, cycle, observations, ensemble, studies, error)
+      class(analysis_type), intent(in) :: self
+      type(domain_type), intent(inout) :: domain
+      integer, intent(in) :: cycle
+      type(observations_type), intent(in) :: observations
+      type(ensemble_type), intent(in) :: ensemble
+      type(local_analysis_type), allocatable, intent(out) :: studies(:)
+      type(error_type), allocatable, intent(out) :: error
+
+      allocate (studies(0))
+   end subroutine study
+
+   !> The ensemble in observation space, hx(n, members), and its mean and spread at each
    !> observation.
    subroutine observe_background(domain, ensemble, observations, hx)
       type(domain_type), intent(inout) :: domain
       type(ensemble_type), intent(in) :: ensemble
       type(observations_type), intent(inout) :: observations
-      real(wp), allocatable, intent(out) :: hx(:, :, :)
-      class(operator_type), allocatable :: operator
+      real(wp), allocatable, intent(out) :: hx(:, :)
 
-      allocate (hx(observations%n, 1, ensemble%members))
-      call new_observation_operator(observations, domain, operator)
-      call operator%forward(domain, ensemble%x, hx)
+      allocate (hx(observations%n, ensemble%members))
+      call observe_members(domain, ensemble, observations, observations%n, ensemble%members, hx)
       call mean_of_members(observations%n, ensemble%members, hx, observations%background)
       call spread_of_members(observations%n, ensemble%members, hx, observations%background, &
                              observations%background_sd)
@@ -85,12 +112,25 @@ contains
       type(domain_type), intent(inout) :: domain
       type(ensemble_type), intent(in) :: ensemble
       type(observations_type), intent(inout) :: observations
-      class(operator_type), allocatable :: operator
-      real(wp), allocatable :: hx(:, :, :)
+      real(wp), allocatable :: hx(:, :)
 
-      allocate (hx(observations%n, 1, ensemble%members))
-      call new_observation_operator(observations, domain, operator)
-      call operator%forward(domain, ensemble%x, hx)
+      allocate (hx(observations%n, ensemble%members), observations%analysis(observations%n))
+      call observe_members(domain, ensemble, observations, observations%n, ensemble%members, hx)
       call mean_of_members(observations%n, ensemble%members, hx, observations%analysis)
    end subroutine observe_analysis
+
+   !> The members in observation space, in the shape that operators have.
+   subroutine observe_members(domain, ensemble, observations, n, members, hx)
+      type(domain_type), intent(inout) :: domain
+      type(ensemble_type), intent(in) :: ensemble
+      type(observations_type), intent(in) :: observations
+      integer, intent(in) :: n
+      integer, intent(in) :: members
+      real(wp), intent(out) :: hx(n, 1, members)
+      class(operator_type), allocatable :: operator
+
+      call new_observation_operator(observations, domain, operator)
+      call operator%forward(domain, ensemble%x, hx)
+      call observe_bias(ensemble, n, members, hx)
+   end subroutine observe_members
 end module da_analysis_type

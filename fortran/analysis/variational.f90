@@ -137,7 +137,7 @@ contains
       type(variational_history_type) :: history
       type(random_key_type) :: key
       real(wp) :: perturbations(observations%n, ensemble%members)
-      real(wp), allocatable :: hx(:, :, :)
+      real(wp), allocatable :: hx(:, :)
       integer :: back
       integer :: m
 

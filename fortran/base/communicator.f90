@@ -3,10 +3,10 @@
 module da_base_communicator
    use mpi_f08, only: MPI_Comm, MPI_COMM_WORLD, MPI_COMM_SELF, MPI_Init, MPI_Finalize, &
       MPI_Comm_rank, MPI_Comm_size, &
-      MPI_Allreduce, MPI_Bcast, MPI_Exscan, MPI_Alltoall, MPI_Alltoallv, MPI_Allgather, &
-      MPI_Allgatherv, &
+      MPI_Allreduce, MPI_Bcast, MPI_Exscan, MPI_Sendrecv, MPI_Alltoall, MPI_Alltoallv, &
+      MPI_Allgather, MPI_Allgatherv, &
       MPI_IN_PLACE, MPI_DOUBLE_PRECISION, MPI_INTEGER, MPI_INTEGER8, MPI_CHARACTER, &
-      MPI_MAX, MPI_MIN, MPI_SUM
+      MPI_MAX, MPI_MIN, MPI_SUM, MPI_PROC_NULL, MPI_STATUS_IGNORE
    use da_base_kinds, only: wp, i8
    use da_base_error, only: error_type, input_error
    use da_base_system, only: environment, set_environment
@@ -30,6 +30,7 @@ module da_base_communicator
       procedure :: broadcast_text
       procedure :: broadcast_integers
       procedure :: count_before
+      procedure :: take_from_before
       procedure :: route
       procedure :: gather_rows
       procedure :: agree
@@ -174,6 +175,45 @@ contains
       call MPI_Exscan(count, before, 1, MPI_INTEGER8, MPI_SUM, self%mpi)
       if (self%rank == 0) before = 0
    end function count_before
+
+   !> In place of its own values each rank gets those of the nearest rank before it that has any;
+   !> `found` where there is one. The runs of ranks looked at double (Hillis & Steele 1986).
+   subroutine take_from_before(self, has, values, found)
+      class(communicator_type), intent(in) :: self
+      logical, intent(in) :: has
+      real(wp), contiguous, intent(inout) :: values(:)
+      logical, intent(out) :: found
+      real(wp), dimension(1 + size(values)) :: known, told
+      integer :: distance
+
+      known = [merge(1.0_wp, 0.0_wp, has), values]
+      call pass_on(1)
+      known = told
+      distance = 1
+      do while (distance < self%ranks)
+         call pass_on(distance)
+         if (.not. known(1) > 0) known = told
+         distance = 2*distance
+      end do
+      found = known(1) > 0
+      if (found) values = known(2:)
+
+   contains
+
+      !> What the rank `distance` before this one knows, nothing where there is none.
+      subroutine pass_on(distance)
+         integer, intent(in) :: distance
+         integer :: before
+         integer :: after
+
+         before = merge(self%rank - distance, MPI_PROC_NULL, self%rank >= distance)
+         after = merge(self%rank + distance, MPI_PROC_NULL, self%rank + distance < self%ranks)
+         told = 0
+         call MPI_Sendrecv(known, size(known), MPI_DOUBLE_PRECISION, after, 0, &
+                           told, size(told), MPI_DOUBLE_PRECISION, before, 0, self%mpi, &
+                           MPI_STATUS_IGNORE)
+      end subroutine pass_on
+   end subroutine take_from_before
 
    !> Send each column of `rows` to the rank named in `target`; columns arrive ordered by sender.
    subroutine route(self, rows, target, arrived)

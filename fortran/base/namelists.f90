@@ -40,12 +40,13 @@ module da_base_namelists
       procedure :: check_known
       procedure :: check_used
       procedure :: reject
-      generic :: get => get_integer, get_real, get_logical, get_string, get_reals
+      generic :: get => get_integer, get_real, get_logical, get_string, get_reals, get_strings
       procedure, private :: get_integer
       procedure, private :: get_real
       procedure, private :: get_logical
       procedure, private :: get_string
       procedure, private :: get_reals
+      procedure, private :: get_strings
       procedure, private :: values_of
       procedure, private :: single_value
       procedure, private :: place
@@ -316,6 +317,40 @@ contains
       end do
       call note(self, key, list, meaning)
    end subroutine get_reals
+
+   !> A list of words, each of which must be known; what it holds on entry is the default.
+   subroutine get_strings(self, key, values, meaning, choices)
+      class(namelists_type), intent(inout) :: self
+      character(len=*), intent(in) :: key
+      character(len=name_length), allocatable, intent(inout) :: values(:)
+      character(len=*), intent(in) :: meaning
+      character(len=*), intent(in) :: choices(:)
+      type(value_type), allocatable :: written(:)
+      character(len=:), allocatable :: list
+      integer :: i
+
+      call self%values_of(key, written)
+      if (allocated(written)) then
+         deallocate (values)
+         allocate (values(size(written)))
+         do i = 1, size(written)
+            values(i) = written(i)%text
+            if (.not. written(i)%is_string) then
+               call self%reject(key, '= '//written(i)%text//": a string in quotes is needed: '"// &
+                                written(i)%text//"'")
+            else if (.not. any(choices == written(i)%text)) then
+               call self%reject(key, "= '"//written(i)%text//"' is not known (known: "// &
+                                join(choices)//')')
+            end if
+         end do
+      end if
+      list = ''
+      do i = 1, size(values)
+         if (i > 1) list = list//', '
+         list = list//quoted(trim(values(i)))
+      end do
+      call note(self, key, list, meaning//' ('//join(choices)//')')
+   end subroutine get_strings
 
    subroutine convert_real(self, key, written, value)
       class(namelists_type), intent(inout) :: self

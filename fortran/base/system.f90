@@ -6,12 +6,16 @@ module da_base_system
    implicit none
    private
    public :: rename_file, remove_file, file_exists, same_file, writable_directory, directory_of
-   public :: output_is_watched, environment, set_environment, one_thread
+   public :: output_is_watched, environment, set_environment, one_thread, keep_memory
    public :: peak_memory, available_memory
 
    integer(c_int), parameter :: may_write_and_enter = 3
    !> PATH_MAX of Linux
    integer, parameter :: longest_path = 4096
+   !> glibc's names of its options, and the largest value that its manual allows for both.
+   integer(c_int), parameter :: m_trim_threshold = -1
+   integer(c_int), parameter :: m_mmap_threshold = -3
+   integer(c_int), parameter :: most_kept = 32*2**20
 
    interface
       function c_rename(from, to) result(status) bind(c, name='rename')
@@ -50,6 +54,12 @@ module da_base_system
          integer(c_int), value :: overwrite
          integer(c_int) :: status
       end function c_setenv
+      function c_mallopt(option, value) result(done) bind(c, name='mallopt')
+         import :: c_int
+         integer(c_int), value :: option
+         integer(c_int), value :: value
+         integer(c_int) :: done
+      end function c_mallopt
       function c_isatty(descriptor) result(yes) bind(c, name='isatty')
          import :: c_int
          integer(c_int), value :: descriptor
@@ -246,4 +256,13 @@ contains
          call set(one)
       end if
    end subroutine one_thread
+
+   !> Memory that a cycle gives back stays with the program for the next one; by default the C
+   !> library returns it to the system, and every cycle pays for fresh pages again.
+   subroutine keep_memory()
+      integer(c_int) :: done
+
+      done = c_mallopt(m_trim_threshold, most_kept)
+      done = c_mallopt(m_mmap_threshold, most_kept)
+   end subroutine keep_memory
 end module da_base_system

@@ -11,9 +11,12 @@ module da_cycle_config
    use da_cycle_truth, only: truth_config, read_truth
    use da_ensemble_initialise, only: ensemble_config, read_ensemble
    use da_ensemble_model_error, only: model_error_config, read_model_error
+   use da_ensemble_parameters, only: parameters_config, read_parameters
    use da_io_run_layout, only: run_file_config
    use da_model_factory, only: known_models, read_model, read_truth_model, document_models
    use da_model_type, only: model_type
+   use da_verification_settings, only: verification_config, verified_run_type, &
+      read_verification
    implicit none
    private
    public :: config_type, read_config, default_namelist
@@ -34,7 +37,9 @@ module da_cycle_config
       type(observation_source_config) :: observations
       type(ensemble_config) :: ensemble
       type(model_error_config) :: model_error
+      type(parameters_config) :: parameters
       type(run_file_config) :: output
+      type(verification_config) :: verification
       integer :: checkpoint_every = 1000
       character(len=:), allocatable :: checkpoint
       class(model_type), allocatable :: model
@@ -73,11 +78,17 @@ contains
       if (allocated(error)) return
       call read_model_error(namelists, config%truth%source, config%model_error, error)
       if (allocated(error)) return
+      if (config%model%parameters > 0) call read_parameters(namelists, config%parameters, error)
+      if (allocated(error)) return
       call read_analysis(config%analysis_name, namelists, config%seed, config%ensemble%members, &
-                         config%observations%gross_error_limit, config%analysis, error)
+                         config%observations%gross_error_limit, &
+                         config%observations%errors%correlation_length, config%analysis, error)
+      if (allocated(error)) return
+      call read_verification(namelists, verified_run(config), config%verification, error)
       if (allocated(error)) return
       call read_output(namelists, config, error)
       if (allocated(error)) return
+      config%output%weights = config%analysis%weighs_observations()
       config%binding = namelists%effective
       call read_checkpointing(namelists, config, error)
       if (allocated(error)) return
@@ -111,7 +122,11 @@ contains
       call read_observation_source(namelists, 'twin', config%observations, error)
       call read_ensemble(namelists, config%ensemble, error)
       call read_model_error(namelists, 'twin', config%model_error, error)
+      namelists%alternative = .true.
+      call read_parameters(namelists, config%parameters, error)
+      namelists%alternative = .false.
       call document_analyses(namelists)
+      call read_verification(namelists, verified_run(config), config%verification, error)
       call read_output(namelists, config, error)
       call read_checkpointing(namelists, config, error)
    end subroutine document
@@ -140,6 +155,19 @@ contains
       call namelists%get('seed', config%seed, 'of all random numbers', minimum=0)
       call namelists%close_group(error)
    end subroutine read_cycle
+
+   pure function verified_run(config) result(run)
+      type(config_type), intent(in) :: config
+      type(verified_run_type) :: run
+
+      run%has_truth = config%truth%source /= 'none'
+      run%seed = config%seed
+      run%members = config%ensemble%members
+      if (allocated(config%model)) run%points = config%model%points
+      run%cycles = config%cycles
+      run%burn_in = config%burn_in
+      run%interval = config%interval
+   end function verified_run
 
    subroutine read_output(namelists, config, error)
       type(namelists_type), intent(inout) :: namelists
@@ -202,6 +230,8 @@ contains
                           ': must be less than cycles = '//to_text(config%cycles))
          return
       end if
+      call check_study(file, config, error)
+      if (allocated(error)) return
       call count_steps(file, config%interval, config%model, config%model%name, config%steps, error)
       if (allocated(error)) return
       config%analysis%steps = config%steps
@@ -222,11 +252,40 @@ contains
             return
          end if
       end if
+      if (config%parameters%estimate .and. .not. config%analysis%augments) then
+         call input_error(error, file//': &parameters estimate = .true.: analysis = '''// &
+                          config%analysis_name//''' corrects no parameters; take a filter')
+         return
+      end if
       if (config%ensemble%initial == 'truth' .and. config%truth%source == 'none') then
          call input_error(error, file//": &ensemble initial = 'truth': there is no truth "// &
                           "(source = 'none' in &truth); use 'climatology'")
       end if
    end subroutine check_consistency
+
+   !> Points and cycles of a study must be among the run's.
+   subroutine check_study(file, config, error)
+      character(len=*), intent(in) :: file
+      type(config_type), intent(in) :: config
+      type(error_type), allocatable, intent(out) :: error
+
+      associate (studied => config%analysis%studied)
+         if (.not. studied%wanted()) return
+         if (maxval(studied%points) >= config%model%points) then
+            call input_error(error, file//': &study points = '//to_text(maxval(studied%points))// &
+                             ': the last point is '//to_text(config%model%points - 1))
+         else if (studied%number_before(config%cycles + 1) == 0 .or. studied%every &
+                  > config%cycles) then
+            call input_error(error, file//': &study: none of its cycles is among the run''s '// &
+                             to_text(config%cycles))
+         else if (size(studied%cycles) > 0) then
+            if (maxval(studied%cycles) > config%cycles .or. minval(studied%cycles) < 1) then
+               call input_error(error, file//': &study cycles: they must lie between 1 and '// &
+                                'cycles = '//to_text(config%cycles)//' in &cycle')
+            end if
+         end if
+      end associate
+   end subroutine check_study
 
    subroutine count_steps(file, interval, model, group, steps, error)
       character(len=*), intent(in) :: file

@@ -1,5 +1,6 @@
 !> The cycle: forecast, observations, analysis, verification, output, again and again.
 module da_cycle_driver
+   use, intrinsic :: ieee_arithmetic, only: ieee_value, ieee_quiet_nan
    use, intrinsic :: iso_fortran_env, only: output_unit
    use da_base_kinds, only: wp, i8
    use da_base_error, only: error_type, run_error
@@ -10,20 +11,27 @@ module da_cycle_driver
    use da_analysis_type, only: observe_analysis
    use da_cycle_config, only: config_type
    use da_cycle_estimates, only: scores_of_run, score_estimates
+   use da_cycle_lead_times, only: verify_forecasts
    use da_cycle_past_truth, only: carry_past_truth, remember_truth
    use da_cycle_progress, only: progress_type, new_progress
    use da_cycle_report, only: report_start, report_end
    use da_cycle_start, only: run_type, begin
+   use da_cycle_study, only: begin_study, study_cycle, finish_study, abandon_study
    use da_ensemble_type, only: ensemble_type
    use da_io_checkpoint, only: write_checkpoint
    use da_io_run_file, only: run_file_type, partial_name
+   use da_io_study_file, only: study_file_type
    use da_io_run_layout, only: field_background_mean, field_background_sd, field_analysis_mean, &
       field_analysis_sd, field_truth
    use da_observation_type, only: observations_type
+   use da_verification_layout, only: new_tables
+   use da_verification_members, only: verify_members
    use da_verification_record, only: record_type, new_record
+   use da_verification_regions, only: region_scores
    use da_verification_scores, only: state_scores, observation_scores, background_rmse, &
       analysis_rmse, background_spread, analysis_spread, background_bias, analysis_bias, &
       innovation_chi2, observations_used, observations_rejected
+   use da_verification_tables, only: tables_type
    implicit none
    private
    public :: run_cycles
@@ -41,7 +49,9 @@ contains
       type(error_type), allocatable, intent(out) :: error
       type(ensemble_type) :: ensemble
       type(record_type) :: record
+      type(tables_type) :: tables
       type(run_file_type) :: output
+      type(study_file_type) :: studies
       type(progress_type) :: progress
       integer(i8) :: began
       integer(i8) :: ended
@@ -53,9 +63,12 @@ contains
       call watch_for_interrupt()
       associate (config => run%config, domain => run%domain)
          call system_clock(began)
-         record = new_record(config%cycles, config%burn_in)
+         call new_tables(config%verification, run%truth%exists, config%cycles, config%interval, &
+                         run%truth%last, tables)
+         call new_record(config%cycles, config%burn_in, tables, record)
          ensemble%members = config%ensemble%members
          allocate (ensemble%x(domain%n, config%model%components_in, ensemble%members))
+         ensemble%parameters = config%model%parameters
          allocate (ensemble%carried(0))
          call config%analysis%carry_along(domain, ensemble)
          if (run%truth%exists) then
@@ -69,12 +82,14 @@ contains
             end if
             return
          end if
+         call begin_study(config, domain, version, done, studies, error)
+         if (allocated(error)) return
          call config%analysis%prepare(domain, config%model)
          call report_start(domain, config, done + 1)
          progress = new_progress(merge(progress_style, 'none ', domain%communicator%is_root()), &
                                  done + 1, config%cycles)
          do cycle = done + 1, config%cycles
-            call one_cycle(run, cycle, ensemble, record, output, error)
+            call one_cycle(run, cycle, ensemble, record, output, studies, error)
             call domain%communicator%agree(error)
             if (allocated(error)) exit
             call progress%say(cycle, watched(), record%series(cycle, watched_score()))
@@ -89,17 +104,20 @@ contains
          call progress%end_line()
          if (allocated(error) .or. stopped) then
             call output%abandon()
+            call abandon_study(domain, file_exists(config%checkpoint), studies)
             if (.not. file_exists(config%checkpoint)) then
                if (domain%communicator%is_root()) call remove_file(partial_name(config%output%path))
             end if
             return
          end if
+         call finish_study(config, domain, studies, error)
+         if (allocated(error)) return
          call output%finish(domain, record, error)
          if (allocated(error)) return
          if (domain%communicator%is_root()) call remove_file(config%checkpoint)
          call system_clock(ended, rate)
-         call report_end(domain, config, record, scores_of_run(ensemble), config%cycles - done, &
-                         real(ended - began, wp)/rate)
+         call report_end(domain, config, record, scores_of_run(ensemble, run%true_parameters), &
+                         config%cycles - done, real(ended - began, wp)/rate)
       end associate
 
    contains
@@ -129,19 +147,21 @@ contains
    end function is_checkpoint
 
    !> From the analysis before to the analysis of `cycle`.
-   subroutine one_cycle(run, cycle, ensemble, record, output, error)
+   subroutine one_cycle(run, cycle, ensemble, record, output, studies, error)
       type(run_type), intent(inout) :: run
       integer, intent(in) :: cycle
       type(ensemble_type), intent(inout) :: ensemble
       type(record_type), intent(inout) :: record
       type(run_file_type), intent(inout) :: output
+      type(study_file_type), intent(inout) :: studies
       type(error_type), allocatable, intent(out) :: error
       type(observations_type) :: observations
-      real(wp), dimension(size(ensemble%x, 1), size(ensemble%x, 2), 2) :: means, sds
+      real(wp), allocatable, dimension(:, :, :) :: means, sds
 
       associate (config => run%config, domain => run%domain)
          call config%model%forecast(domain, config%steps, ensemble%x)
          call run%model_error%disturb_members(domain, cycle, ensemble%x)
+         call run%parameters%walk(domain, cycle, ensemble%x)
          call run%truth%advance(domain, cycle, error)
          call domain%communicator%agree(error)
          if (allocated(error)) return
@@ -150,12 +170,20 @@ contains
          if (allocated(error)) return
 
          call domain%timer%start(phase_verification)
+         allocate (means(domain%n, size(ensemble%x, 2), 1), sds(domain%n, size(ensemble%x, 2), 1))
          call ensemble%mean(means(:, :, 1))
          call ensemble%spread(means(:, :, 1), sds(:, :, 1))
+         call verify_distribution(run, cycle, 'background', ensemble, record)
          call domain%timer%stop()
 
+         call study_cycle(config, domain, cycle, observations, ensemble, studies, error)
+         if (allocated(error)) then
+            error%message = 'cycle '//to_text(cycle)//': '//error%message
+            return
+         end if
          call domain%timer%start(phase_analysis)
          call config%analysis%update(domain, cycle, observations, ensemble, error)
+         call run%parameters%settle(domain, ensemble%x)
          call domain%timer%stop()
          call domain%communicator%agree(error)
          if (allocated(error)) then
@@ -164,12 +192,20 @@ contains
          end if
 
          call domain%timer%start(phase_verification)
+         call add_field(means)
+         call add_field(sds)
          call ensemble%mean(means(:, :, 2))
          call ensemble%spread(means(:, :, 2), sds(:, :, 2))
+         call verify_distribution(run, cycle, 'analysis', ensemble, record)
          call score(run, cycle, means(:, 1, :), sds(:, 1, :), observations, record, error)
-         call score_estimates(domain, cycle, ensemble, record)
+         call score_estimates(domain, cycle, ensemble, means(:, :, 2), sds(:, :, 2), &
+                              run%truth%x, run%true_parameters, record)
          if (run%truth%exists) call remember_truth(cycle, run%truth%x(:, :, 1), ensemble)
+         call verify_regions(run, cycle, means(:, 1, :), sds(:, 1, :), record)
          call domain%timer%stop()
+         if (allocated(error)) return
+         call verify_forecasts(config, domain, run%truth, run%model_error, cycle, ensemble, &
+                               record%tables, error)
          if (allocated(error)) return
          if (config%output%feedback) then
             call domain%timer%start(phase_observations)
@@ -179,6 +215,57 @@ contains
       end associate
       call write_cycle(run, cycle, means, sds, ensemble, observations, output, error)
    end subroutine one_cycle
+
+   !> Room for one field more; not before it is needed: the analysis wants the memory.
+   pure subroutine add_field(fields)
+      real(wp), allocatable, intent(inout) :: fields(:, :, :)
+      real(wp), allocatable :: more(:, :, :)
+
+      allocate (more(size(fields, 1), size(fields, 2), size(fields, 3) + 1))
+      more(:, :, :size(fields, 3)) = fields
+      call move_alloc(more, fields)
+   end subroutine add_field
+
+   !> What is verified of the members, of a model with several values a point of the first.
+   subroutine verify_distribution(run, cycle, state, ensemble, record)
+      type(run_type), intent(in) :: run
+      integer, intent(in) :: cycle
+      character(len=*), intent(in) :: state
+      type(ensemble_type), intent(in) :: ensemble
+      type(record_type), intent(inout) :: record
+
+      if (.not. run%config%verification%of_members()) return
+      call verify_members(run%config%verification, run%domain, cycle, state, &
+                          size(ensemble%x, 2), run%truth%x(:, 1, 1), ensemble%x, record%tables)
+   end subroutine verify_distribution
+
+   !> Of background and analysis, in this order.
+   subroutine verify_regions(run, cycle, means, sds, record)
+      type(run_type), intent(in) :: run
+      integer, intent(in) :: cycle
+      real(wp), intent(in) :: means(:, :)
+      real(wp), intent(in) :: sds(:, :)
+      type(record_type), intent(inout) :: record
+      character(len=10), parameter :: states(2) = [character(len=10) :: 'background', 'analysis']
+      real(wp), dimension(size(run%config%verification%regions)) :: rmse, bias, spread
+      integer :: s
+
+      associate (regions => run%config%verification%regions)
+         if (size(regions) == 0) return
+         do s = 1, size(states)
+            if (run%truth%exists) then
+               call region_scores(run%domain, regions, means(:, s), sds(:, s), &
+                                  run%truth%x(:, 1, 1), rmse, bias, spread)
+            else
+               call region_scores(run%domain, regions, means(:, s), sds(:, s), rmse=rmse, &
+                                  bias=bias, spread=spread)
+            end if
+            call record%tables%put(trim(states(s))//'_region_rmse', cycle, rmse)
+            call record%tables%put(trim(states(s))//'_region_bias', cycle, bias)
+            call record%tables%put(trim(states(s))//'_region_spread', cycle, spread)
+         end do
+      end associate
+   end subroutine verify_regions
 
    !> The cycle's scores; a state that is not finite ends the run.
    subroutine score(run, cycle, means, sds, observations, record, error)
@@ -228,8 +315,7 @@ contains
             call output%add_fields(domain, cycle, field_analysis_mean, means(:, :, 2), error)
             call output%add_fields(domain, cycle, field_analysis_sd, sds(:, :, 2), error)
             if (run%truth%exists) then
-               call output%add_fields(domain, cycle, field_truth, &
-                                      run%truth%x(:, :size(means, 2), 1), error)
+               call output%add_fields(domain, cycle, field_truth, truth_as_model(), error)
             end if
          end if
          field = 0
@@ -243,6 +329,19 @@ contains
             call output%add_feedback(domain, run%source%rows_before(cycle), observations, error)
          end if
       end associate
+
+   contains
+
+      !> The truth in the model's components; parameters that it does not have are not known.
+      function truth_as_model() result(x)
+         real(wp) :: x(size(means, 1), size(means, 2))
+         integer :: known
+
+         known = ensemble%states()
+         if (run%true_parameters) known = size(means, 2)
+         x(:, :known) = run%truth%x(:, :known, 1)
+         x(:, known + 1:) = ieee_value(1.0_wp, ieee_quiet_nan)
+      end function truth_as_model
    end subroutine write_cycle
 
    !> Bring the output up to date, then write a checkpoint.

@@ -58,6 +58,7 @@ contains
          write (output_unit, '(a,f14.4,f12.4,f14.4)') pad(trim(score_names(s)), 21), stats%mean, &
             stats%standard_error, stats%maximum
       end do
+      call report_tables(record)
       write (output_unit, '(/,a)') 'time by phase       seconds   ms a cycle   (largest over ranks)'
       do p = 1, size(phase_names)
          write (output_unit, '(a,f12.2,f13.4)') pad(trim(phase_names(p)), 15), largest(p), &
@@ -68,4 +69,32 @@ contains
          ' MiB (largest rank)'
       write (output_unit, '(a)') 'written: '//config%output%path
    end subroutine report_end
+
+   !> Means of the tables that are worth it, a line a column.
+   subroutine report_tables(record)
+      type(record_type), intent(in) :: record
+      integer, parameter :: width = 41
+      type(statistics_type) :: stats
+      character(len=:), allocatable :: label
+      integer :: t
+      integer :: c
+      integer :: a
+
+      associate (axes => record%tables%axes, tables => record%tables%tables)
+         if (any(tables%reported)) write (output_unit, '(a)') ''
+         do t = 1, size(tables)
+            if (.not. tables(t)%reported) cycle
+            do c = 1, size(tables(t)%rows, 1)
+               label = trim(tables(t)%name)
+               do a = 1, size(axes)
+                  if (axes(a)%dimension /= tables(t)%dimensions(1)) cycle
+                  label = label//', '//trim(axes(a)%name)//' '//to_text(axes(a)%values(c))
+               end do
+               stats = record%table_statistics(t, c, record%cycles)
+               write (output_unit, '(a,f14.4,f12.4)') pad(label, width), stats%mean, &
+                  stats%standard_error
+            end do
+         end do
+      end associate
+   end subroutine report_tables
 end module da_cycle_report

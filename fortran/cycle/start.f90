@@ -10,11 +10,13 @@ module da_cycle_start
    use da_base_text, only: to_text
    use da_cycle_config, only: config_type
    use da_cycle_estimates, only: scores_of_run
+   use da_cycle_lead_times, only: check_leads
    use da_cycle_observation_source, only: observation_source_type, new_observation_source
    use da_cycle_past_truth, only: remember_truth
    use da_cycle_truth, only: truth_type, new_truth
    use da_ensemble_initialise, only: draw_from_attractor, perturb
    use da_ensemble_model_error, only: model_error_type, new_model_error
+   use da_ensemble_parameters, only: parameters_type, new_parameters
    use da_ensemble_type, only: ensemble_type
    use da_io_checkpoint, only: read_checkpoint
    use da_io_run_file, only: run_file_type, partial_name
@@ -39,6 +41,9 @@ module da_cycle_start
       type(truth_type) :: truth
       type(observation_source_type) :: source
       type(model_error_type) :: model_error
+      type(parameters_type) :: parameters
+      !> The truth's last components are the parameters that the model's are.
+      logical :: true_parameters = .false.
    end type run_type
 
 contains
@@ -49,6 +54,7 @@ contains
       type(config_type), intent(in) :: config
       type(run_type), intent(out) :: run
       type(error_type), allocatable, intent(out) :: error
+      integer :: states
 
       run%config = config
       call new_domain(config%model%points, communicator, run%domain, error)
@@ -58,16 +64,25 @@ contains
       if (allocated(error)) return
       run%model_error = new_model_error(config%model_error, config%model%points, config%interval, &
                                         config%seed)
+      run%parameters = new_parameters(config%parameters, config%model%parameters, &
+                                      config%model%points, config%seed)
       call new_truth(config%truth, config%truth_model, config%truth_steps, run%domain, &
-                     config%seed, config%cycles, config%interval, run%truth, error)
+                     config%seed, config%cycles, config%verification%longest_lead(), &
+                     config%interval, run%truth, error)
       call communicator%agree(error)
       if (allocated(error)) then
          error%message = config%namelist//': &truth file: '//error%message
          return
       end if
-      if (run%truth%exists .and. size(run%truth%x, 2) < config%model%components_in) then
+      call check_leads(config, run%truth, error)
+      if (allocated(error)) return
+      if (allocated(config%truth_model)) then
+         run%true_parameters = config%truth_model%name == config%model%name
+      end if
+      states = config%model%components_in - config%model%parameters
+      if (run%truth%exists .and. size(run%truth%x, 2) < states) then
          call input_error(error, config%namelist//": &cycle model = '"//config%model_name// &
-                          "' has "//to_text(config%model%components_in)//' values a point, the '// &
+                          "' has "//to_text(states)//' values a point, the '// &
                           'truth only '//to_text(size(run%truth%x, 2)))
          return
       end if
@@ -82,6 +97,9 @@ contains
          call check_place(config, config%output%path, '&output', error)
          if (.not. allocated(error)) then
             call check_place(config, config%checkpoint, '&checkpoint', error)
+         end if
+         if (.not. allocated(error) .and. config%analysis%studied%wanted()) then
+            call check_study_place(config, config%analysis%studied%file, error)
          end if
          if (.not. allocated(error) .and. &
              (config%checkpoint == config%output%path .or. &
@@ -105,7 +123,9 @@ contains
       character(len=40) :: numbers
 
       values = real(domain%n, wp)*config%model%components_in*config%ensemble%members
-      needed = bytes_a_value*(values + real(config%cycles, wp)*scores_kept)
+      needed = bytes_a_value*(values + real(config%cycles, wp) &
+                              *(scores_kept + config%verification%numbers_a_cycle()))
+      if (config%verification%copies_ensemble()) needed = needed + bytes_a_value*values
       if (values > huge(domain%n)) then
          call input_error(error, config%namelist//': '//to_text(domain%n)//' points with '// &
                           to_text(config%ensemble%members)//' members are more than a rank can '// &
@@ -139,6 +159,22 @@ contains
       end if
    end subroutine check_place
 
+   !> A study's file must be none of those that a run writes besides.
+   subroutine check_study_place(config, path, error)
+      type(config_type), intent(in) :: config
+      character(len=*), intent(in) :: path
+      type(error_type), allocatable, intent(out) :: error
+      logical :: taken
+
+      call check_place(config, path, '&study', error)
+      taken = path == config%output%path .or. path == config%checkpoint &
+              .or. path == partial_name(config%output%path)
+      if (taken .and. .not. allocated(error)) then
+         call input_error(error, config%namelist//": &study file = '"//path// &
+                          "': is the output file or the checkpoint; name another")
+      end if
+   end subroutine check_study_place
+
    !> The state after cycle `done`, and the output file ready for the next: from nothing or a
    !> checkpoint.
    subroutine begin(run, start, version, command, ensemble, record, output, done, error)
@@ -163,7 +199,7 @@ contains
          description%members = ensemble%members
          description%has_truth = run%truth%exists
          description%observations = run%source%rows_before(config%cycles + 1)
-         description%has_score = scores_of_run(ensemble)
+         description%has_score = scores_of_run(ensemble, run%true_parameters)
          description%carried = pack(ensemble%carried%name, len_trim(ensemble%carried%meaning) > 0)
          description%carried_meanings = pack(ensemble%carried%meaning, &
                                              len_trim(ensemble%carried%meaning) > 0)
@@ -201,9 +237,9 @@ contains
          call domain%communicator%agree(error)
          if (allocated(error)) return
          call first_ensemble(run, ensemble)
-         call config%analysis%begin(ensemble)
+         call config%analysis%take_first(ensemble)
          if (run%truth%exists) call remember_truth(0, run%truth%x(:, :, 1), ensemble)
-         call output%create(domain, config%output, description, error)
+         call output%create(domain, config%output, description, record, error)
          if (allocated(error)) then
             error%message = config%namelist//': &output file: '//error%message
             error%status = status_bad_input
@@ -222,14 +258,19 @@ contains
    subroutine first_ensemble(run, ensemble)
       type(run_type), intent(inout) :: run
       type(ensemble_type), intent(inout) :: ensemble
+      integer :: states
 
+      states = ensemble%states()
       associate (config => run%config%ensemble, key => random_key_type(run%config%seed, &
                                                                        stream_ensemble))
          if (config%initial == 'truth') then
-            call perturb(run%domain, key, run%truth%x(:, :size(ensemble%x, 2), 1), &
-                         config%initial_sd, ensemble%x)
+            call perturb(run%domain, key, run%truth%x(:, :states, 1), config%initial_sd, &
+                         ensemble%x(:, :states, :))
+            call run%config%model%set_parameters(run%domain, ensemble%x)
+            call run%parameters%begin(run%domain, ensemble%x)
          else
-            call draw_from_attractor(run%config%model, run%domain, key, config%spin_up, ensemble%x)
+            call draw_from_attractor(run%config%model, run%domain, key, config%spin_up, &
+                                     ensemble%x, run%parameters)
          end if
       end associate
    end subroutine first_ensemble

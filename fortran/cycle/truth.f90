@@ -26,6 +26,8 @@ module da_cycle_truth
    !> x(n, components, 1), or no element where there is no truth.
    type :: truth_type
       logical :: exists = .false.
+      !> The last cycle whose truth can be known.
+      integer :: last = huge(1)
       real(wp), allocatable :: x(:, :, :)
       real(wp), private :: spin_up = 0
       integer, private :: seed = 0
@@ -35,6 +37,7 @@ module da_cycle_truth
    contains
       procedure :: begin
       procedure :: advance
+      procedure :: look_ahead
       procedure :: must_be_kept
    end type truth_type
 
@@ -79,14 +82,16 @@ contains
       end subroutine refuse
    end subroutine read_truth
 
-   !> Opens and checks the file where there is one; `model` is that of a twin's truth.
-   subroutine new_truth(config, model, steps, domain, seed, cycles, interval, truth, error)
+   !> Opens and checks the file where there is one; `model` is that of a twin's truth. It may be
+   !> looked at up to `ahead` cycles ahead.
+   subroutine new_truth(config, model, steps, domain, seed, cycles, ahead, interval, truth, error)
       type(truth_config), intent(in) :: config
       class(model_type), allocatable, intent(in) :: model
       integer, intent(in) :: steps
       type(domain_type), intent(in) :: domain
       integer, intent(in) :: seed
       integer, intent(in) :: cycles
+      integer, intent(in) :: ahead
       real(wp), intent(in) :: interval
       type(truth_type), intent(out) :: truth
       type(error_type), allocatable, intent(out) :: error
@@ -100,7 +105,8 @@ contains
          allocate (truth%x(domain%n, model%components_in, 1))
       case ('file')
          allocate (truth%file)
-         call open_state_file(config%file, domain, cycles, interval, truth%file, error)
+         call open_state_file(config%file, domain, cycles, ahead, interval, truth%file, error)
+         truth%last = truth%file%last
          allocate (truth%x(domain%n, 1, 1))
       case default
          allocate (truth%x(domain%n, 1, 0))
@@ -135,6 +141,22 @@ contains
          call self%file%read_state(domain, cycle, self%x(:, 1, 1), error)
       end if
    end subroutine advance
+
+   !> From x, the truth at one cycle, to x at a later one; the truth itself stays where it is.
+   subroutine look_ahead(self, domain, from, to, x, error)
+      class(truth_type), intent(inout) :: self
+      type(domain_type), intent(inout) :: domain
+      integer, intent(in) :: from
+      integer, intent(in) :: to
+      real(wp), contiguous, intent(inout) :: x(:, :, :)
+      type(error_type), allocatable, intent(out) :: error
+
+      if (allocated(self%model)) then
+         call self%model%forecast(domain, (to - from)*self%steps, x)
+      else if (allocated(self%file)) then
+         call self%file%read_state(domain, to, x(:, 1, 1), error)
+      end if
+   end subroutine look_ahead
 
    !> Whether a checkpoint must hold the truth.
    pure function must_be_kept(self) result(yes)

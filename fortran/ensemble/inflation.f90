@@ -55,17 +55,21 @@ contains
       call namelists%close_group(error)
    end subroutine read_inflation
 
-   !> x_m ← mean + factor (x_m - mean); `average` is work space of the shape of the mean.
+   !> x_m ← mean + factor (x_m - mean), parameters left out; `average` is work space of the shape of
+   !> the mean.
    subroutine inflate(factor, ensemble, average)
       real(wp), intent(in) :: factor
       type(ensemble_type), intent(inout) :: ensemble
       real(wp), intent(inout) :: average(:, :)
+      integer :: states
       integer :: m
 
       if (abs(factor - 1) <= 0 .or. ensemble%members == 1) return
+      states = ensemble%states()
       call ensemble%mean(average)
       do m = 1, ensemble%members
-         ensemble%x(:, :, m) = average + factor*(ensemble%x(:, :, m) - average)
+         ensemble%x(:, :states, m) = average(:, :states) &
+                                     + factor*(ensemble%x(:, :states, m) - average(:, :states))
       end do
    end subroutine inflate
 
@@ -76,20 +80,22 @@ contains
       real(wp), intent(in) :: sd
       type(ensemble_type), intent(inout) :: ensemble
       type(random_key_type) :: member_key
-      real(wp), dimension(size(ensemble%x, 1), size(ensemble%x, 2)) :: z, total
+      real(wp), dimension(size(ensemble%x, 1), ensemble%states()) :: z, total
+      integer :: states
       integer :: m
 
       if (.not. sd > 0) return
+      states = ensemble%states()
       member_key = key
       total = 0
       do m = 1, ensemble%members
          member_key%member = m
          call draw_normal_field(domain, member_key, z)
          total = total + z
-         ensemble%x(:, :, m) = ensemble%x(:, :, m) + sd*z
+         ensemble%x(:, :states, m) = ensemble%x(:, :states, m) + sd*z
       end do
       do m = 1, ensemble%members
-         ensemble%x(:, :, m) = ensemble%x(:, :, m) - (sd/ensemble%members)*total
+         ensemble%x(:, :states, m) = ensemble%x(:, :states, m) - (sd/ensemble%members)*total
       end do
    end subroutine add_noise
 
@@ -123,14 +129,18 @@ contains
       type(ensemble_type), intent(inout) :: ensemble
       real(wp), intent(inout) :: average(:, :)
       real(wp), allocatable :: factor(:, :)
+      integer :: states
       integer :: m
 
       if (.not. (config%rtpp > 0 .or. config%rtps > 0)) return
+      states = ensemble%states()
       call ensemble%mean(average)
       if (config%rtpp > 0) then
          do m = 1, ensemble%members
-            ensemble%x(:, :, m) = average + (1 - config%rtpp)*(ensemble%x(:, :, m) - average) &
-                                  + config%rtpp*memory%anomalies(:, :, m)
+            ensemble%x(:, :states, m) = average(:, :states) &
+                                        + (1 - config%rtpp)*(ensemble%x(:, :states, m) &
+                                                             - average(:, :states)) &
+                                        + config%rtpp*memory%anomalies(:, :states, m)
          end do
       end if
       if (config%rtps > 0) then
@@ -142,7 +152,9 @@ contains
             factor = 1
          end where
          do m = 1, ensemble%members
-            ensemble%x(:, :, m) = average + factor*(ensemble%x(:, :, m) - average)
+            ensemble%x(:, :states, m) = average(:, :states) &
+                                        + factor(:, :states)*(ensemble%x(:, :states, m) &
+                                                              - average(:, :states))
          end do
       end if
    end subroutine relax

@@ -6,6 +6,7 @@ module da_ensemble_initialise
    use da_base_namelists, only: namelists_type
    use da_base_random, only: random_key_type, normals
    use da_ensemble_type, only: ensemble_type
+   use da_ensemble_parameters, only: parameters_type
    use da_model_type, only: model_type
    implicit none
    private
@@ -53,13 +54,15 @@ contains
       call namelists%close_group(error)
    end subroutine read_ensemble
 
-   !> States of the model after `spin_up` time units from random fields, each member its own.
-   subroutine draw_from_attractor(model, domain, key, spin_up, x)
+   !> States of the model after `spin_up` time units from random fields, each member its own, with
+   !> the model's own parameters or the first guesses of those that are estimated.
+   subroutine draw_from_attractor(model, domain, key, spin_up, x, parameters)
       class(model_type), intent(in) :: model
       type(domain_type), intent(inout) :: domain
       type(random_key_type), intent(in) :: key
       real(wp), intent(in) :: spin_up
       real(wp), contiguous, intent(inout) :: x(:, :, :)
+      type(parameters_type), intent(in), optional :: parameters
       type(random_key_type) :: member_key
       integer :: m
 
@@ -69,6 +72,8 @@ contains
          call draw_normal_field(domain, member_key, x(:, :, m))
          x(:, :, m) = model%start_mean + model%start_sd*x(:, :, m)
       end do
+      call model%set_parameters(domain, x)
+      if (present(parameters)) call parameters%begin(domain, x)
       call model%forecast(domain, nint(spin_up/model%dt), x)
    end subroutine draw_from_attractor
 

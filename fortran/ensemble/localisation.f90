@@ -2,6 +2,7 @@
 module da_ensemble_localisation
    use da_base_kinds, only: wp
    use da_base_error, only: error_type
+   use da_base_exponential, only: exponential
    use da_base_namelists, only: namelists_type
    implicit none
    private
@@ -11,7 +12,10 @@ module da_ensemble_localisation
    !> Gaspari-Cohn function vanishes at 2 × 1.82 × radius (the convention of DAPPER and of Sakov &
    !> Oke 2008).
    real(wp), parameter :: half_width_per_radius = 1.82_wp
-   character(len=16), parameter :: known_tapers(2) = [character(len=16) :: 'gaspari_cohn', 'boxcar']
+   !> Where tapers that never vanish are cut.
+   real(wp), parameter :: least_weight = 1.0e-3_wp
+   character(len=16), parameter :: known_tapers(6) = [character(len=16) :: &
+      'gaspari_cohn', 'boxcar', 'triangle', 'exponential', 'gaussian', 'none']
 
    !> `&localisation`
    type :: localisation_config
@@ -25,18 +29,26 @@ contains
       type(namelists_type), intent(inout) :: namelists
       type(localisation_config), intent(inout) :: config
       type(error_type), allocatable, intent(out) :: error
+      type(localisation_config) :: defaults
 
       if (.not. allocated(config%taper)) config%taper = 'gaspari_cohn'
-      call namelists%open_group('localisation', 'Localisation, used by analysis = ''letkf''')
+      call namelists%open_group('localisation', 'Localisation, used by analysis = ''letkf'', '// &
+                                '''ensrf'', ''eakf'' and ''local_particle_filter''')
       call namelists%get('radius', config%radius, &
-                         'radius in grid points; the Gaspari-Cohn function '// &
-                         'has half-width 1.82 radius, the boxcar ends at the radius', above=0.0_wp)
+                         'radius r in grid points; the Gaspari-Cohn function has half-width '// &
+                         '1.82 r, the boxcar ends at r, the triangle at 2 r; '// &
+                         'exponential exp(-d/r) and gaussian exp(-(d/r)^2/2) are cut below 0.001', &
+                         above=0.0_wp)
       call namelists%get('taper', config%taper, 'weight of an observation against distance', &
                          known_tapers)
+      if (config%taper == 'none' .and. abs(config%radius - defaults%radius) > 0) then
+         call namelists%reject('radius', "is not used with taper = 'none'")
+      end if
       call namelists%close_group(error)
    end subroutine read_localisation
 
-   !> The distance in grid points from which on observations have no weight.
+   !> The distance in grid points from which on observations have no weight (the boxcar's end has
+   !> some).
    pure function cutoff(config) result(distance)
       type(localisation_config), intent(in) :: config
       real(wp) :: distance
@@ -44,6 +56,14 @@ contains
       select case (config%taper)
       case ('boxcar')
          distance = config%radius
+      case ('triangle')
+         distance = 2*config%radius
+      case ('exponential')
+         distance = -log(least_weight)*config%radius
+      case ('gaussian')
+         distance = sqrt(-2*log(least_weight))*config%radius
+      case ('none')
+         distance = huge(distance)
       case default
          distance = 2*half_width_per_radius*config%radius
       end select
@@ -58,11 +78,26 @@ contains
       real(wp) :: scale
       integer :: i
 
+      scale = 1/config%radius
       select case (config%taper)
       case ('boxcar')
          do i = 1, n
             weights(i) = merge(1.0_wp, 0.0_wp, abs(distances(i)) <= config%radius)
          end do
+      case ('triangle')
+         do i = 1, n
+            weights(i) = max(1 - 0.5_wp*scale*abs(distances(i)), 0.0_wp)
+         end do
+      case ('exponential')
+         do i = 1, n
+            weights(i) = cut_exponential(scale*abs(distances(i)))
+         end do
+      case ('gaussian')
+         do i = 1, n
+            weights(i) = cut_exponential(0.5_wp*(scale*distances(i))**2)
+         end do
+      case ('none')
+         weights = 1
       case default
          scale = 1/(half_width_per_radius*config%radius)
          do i = 1, n
@@ -70,6 +105,15 @@ contains
          end do
       end select
    end subroutine tapers
+
+   !> exp(-depth) down to the least weight.
+   pure function cut_exponential(depth) result(weight)
+      real(wp), intent(in) :: depth
+      real(wp) :: weight
+
+      weight = exponential(-depth)
+      if (weight < least_weight) weight = 0
+   end function cut_exponential
 
    !> Gaspari & Cohn (1999), eq. 4.10; r is the distance in half-widths, zero from r = 2 on.
    elemental function gaspari_cohn(r) result(weight)

@@ -30,6 +30,7 @@ module da_ensemble_model_error
       integer, private :: seed = 0
       type(noise_type), private :: noise
    contains
+      procedure :: acts
       procedure :: disturb_members
       procedure :: disturb_truth
    end type model_error_type
@@ -73,6 +74,14 @@ contains
       self%seed = seed
       self%noise = new_noise(points, config%correlation_length)
    end function new_model_error
+
+   !> Whether anything is ever disturbed.
+   pure function acts(self) result(yes)
+      class(model_error_type), intent(in) :: self
+      logical :: yes
+
+      yes = max(self%sd, self%truth_sd) > 0
+   end function acts
 
    subroutine disturb_members(self, domain, cycle, x)
       class(model_error_type), intent(in) :: self

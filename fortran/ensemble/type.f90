@@ -10,11 +10,14 @@ module da_ensemble_type
    type :: ensemble_type
       integer :: members = 0
       real(wp), allocatable :: x(:, :, :)
+      !> How many of the last components are parameters, not state.
+      integer :: parameters = 0
       !> What else goes on from cycle to cycle.
       type(carried_type), allocatable :: carried(:)
    contains
       procedure :: mean
       procedure :: spread => standard_deviation
+      procedure :: states
       procedure :: carry
       procedure :: place_of
    end type ensemble_type
@@ -37,6 +40,14 @@ contains
 
       call spread_of_members(size(average), self%members, self%x, average, sd)
    end subroutine standard_deviation
+
+   !> The components of a point that are state.
+   pure function states(self) result(components)
+      class(ensemble_type), intent(in) :: self
+      integer :: components
+
+      components = size(self%x, 2) - self%parameters
+   end function states
 
    !> One more field to carry, of a name that none has yet; x is its first value.
    subroutine carry(self, name, meaning, everywhere, x)

@@ -12,10 +12,10 @@ module da_io_feedback_buffer
    private
    public :: feedback_buffer_type, new_feedback_buffer
 
-   integer, parameter :: reals = 7
-   character(len=17), parameter :: real_names(reals) = [character(len=17) :: &
+   integer, parameter :: most_reals = 8
+   character(len=17), parameter :: real_names(most_reals) = [character(len=17) :: &
       'obs_time', 'obs_position', 'obs_value', 'obs_error_sd', 'obs_background', &
-      'obs_background_sd', 'obs_analysis']
+      'obs_background_sd', 'obs_analysis', 'obs_weight']
    !> Observations and runs of them that are kept before a write, counted over all ranks.
    integer(i8), parameter :: rows_kept = 200000
    integer, parameter :: runs_kept = 1000
@@ -23,7 +23,9 @@ module da_io_feedback_buffer
    type :: feedback_buffer_type
       character(len=:), allocatable :: path
       integer :: id = -1
-      integer :: real_variables(reals) = -1
+      !> The last one, the weight, is there only where observations are weighed.
+      integer :: reals = most_reals
+      integer :: real_variables(most_reals) = -1
       integer :: kind_variable = -1
       integer :: row_variable = -1
       integer :: qc_variable = -1
@@ -43,22 +45,24 @@ module da_io_feedback_buffer
 
 contains
 
-   subroutine new_feedback_buffer(id, path, buffer, error)
+   subroutine new_feedback_buffer(id, path, weights, buffer, error)
       integer, intent(in) :: id
       character(len=*), intent(in) :: path
+      logical, intent(in) :: weights
       type(feedback_buffer_type), intent(out) :: buffer
       type(error_type), allocatable, intent(inout) :: error
       integer :: c
 
       buffer%path = path
       buffer%id = id
-      do c = 1, reals
+      buffer%reals = merge(most_reals, most_reals - 1, weights)
+      do c = 1, buffer%reals
          call look_up(trim(real_names(c)), buffer%real_variables(c))
       end do
       call look_up('obs_kind', buffer%kind_variable)
       call look_up('obs_row', buffer%row_variable)
       call look_up('obs_qc', buffer%qc_variable)
-      allocate (buffer%values(0, reals), buffer%kind(0), buffer%row(0), buffer%qc(0))
+      allocate (buffer%values(0, buffer%reals), buffer%kind(0), buffer%row(0), buffer%qc(0))
 
    contains
 
@@ -94,6 +98,7 @@ contains
       self%values(first:last, 5) = observations%background
       self%values(first:last, 6) = observations%background_sd
       self%values(first:last, 7) = observations%analysis
+      if (self%reals == most_reals) self%values(first:last, most_reals) = observations%weight
       self%kind(first:last) = observations%kind
       self%row(first:last) = observations%row
       self%qc(first:last) = int(observations%qc, int8)
@@ -115,7 +120,7 @@ contains
 
       if (rows <= size(self%kind)) return
       room = max(rows, 2*size(self%kind))
-      allocate (values(room, reals), kind(room), row(room), qc(room))
+      allocate (values(room, self%reals), kind(room), row(room), qc(room))
       values(:self%rows, :) = self%values(:self%rows, :)
       kind(:self%rows) = self%kind(:self%rows)
       row(:self%rows) = self%row(:self%rows)
@@ -133,7 +138,7 @@ contains
       integer :: c
 
       if (self%runs == 0) return
-      do c = 1, reals
+      do c = 1, self%reals
          call expect(nf90mpi_put_varn_all(self%id, self%real_variables(c), &
                                           self%values(:self%rows, c), &
                                           self%runs, self%start, self%length))

@@ -12,8 +12,8 @@ module da_io_observation_file
    use da_base_text, only: to_text
    use da_io_classic_header, only: check_complete
    use da_io_netcdf_status, only: expect_read
-   use da_observation_type, only: observations_type, new_observations, known_kinds, &
-      qc_assimilated, qc_missing
+   use da_observation_kinds, only: known_kinds, kinds_listed
+   use da_observation_type, only: observations_type, new_observations, qc_assimilated, qc_missing
    implicit none
    private
    public :: observation_file_type, open_observation_file
@@ -35,6 +35,8 @@ module da_io_observation_file
       character(len=:), allocatable :: path
       !> Rows before the first of cycle k are first_row(k), k = 1 … cycles + 1.
       integer(i8), allocatable :: first_row(:)
+      !> Rows of each known kind in these cycles.
+      integer(i8) :: of_kind(size(known_kinds)) = 0
       integer, private :: id = -1
       integer, private :: variables(5) = -1
       real(wp), private :: fill_value = nf90_fill_double
@@ -168,12 +170,14 @@ contains
                counts(cycle) = counts(cycle) + 1
                call check_row(file%path, domain%total, start + j - 2, table(j, :), error)
                if (allocated(error)) exit blocks
+               where (known_kinds == nint(table(j, column_kind))) file%of_kind = file%of_kind + 1
             end if
          end do
       end do blocks
       call domain%communicator%agree(error)
       if (allocated(error)) return
       call domain%communicator%count_sums(counts)
+      call domain%communicator%count_sums(file%of_kind)
       allocate (file%first_row(cycles + 1))
       file%first_row(1) = 0
       do cycle = 1, cycles
@@ -306,7 +310,7 @@ contains
                           ' must be above 0')
       else if (.not. any(abs(known_kinds - row(column_kind)) <= 0)) then
          call input_error(error, place//'kind '//to_text(row(column_kind))// &
-                          ' is not known (known: 1, '//'the value of the state at the position)')
+                          ' is not known (known: '//kinds_listed()//')')
       end if
    end subroutine check_row
 

@@ -18,6 +18,8 @@ module da_io_run_file
    use da_io_netcdf_status, only: expect_written
    use da_io_run_layout, only: run_file_config, run_description_type, define_layout, &
       write_coordinates, write_statistics, fields_of, field_names
+   use da_io_table_file, only: define_tables, write_axes, read_tables, write_tables, &
+      write_table_statistics
    use da_observation_type, only: observations_type
    use da_verification_record, only: record_type
    use da_verification_scores, only: scores_kept, score_names
@@ -59,11 +61,12 @@ contains
    end function partial_name
 
    !> Begin a new file.
-   subroutine create(self, domain, config, run, error)
+   subroutine create(self, domain, config, run, record, error)
       class(run_file_type), intent(inout) :: self
       type(domain_type), intent(inout) :: domain
       type(run_file_config), intent(in) :: config
       type(run_description_type), intent(in) :: run
+      type(record_type), intent(in) :: record
       type(error_type), allocatable, intent(out) :: error
       integer :: status
 
@@ -74,9 +77,14 @@ contains
       call expect_written(status, partial_name(config%path), 'cannot be created', error)
       if (.not. allocated(error)) then
          call define_layout(self%id, domain, config, run, error)
+         call define_tables(self%id, config%path, record, error)
          call expect_written(nf90mpi_enddef(self%id), config%path, 'cannot be laid out', error)
          if (.not. allocated(error)) call prepare(self, domain, run, error)
          if (.not. allocated(error)) call write_coordinates(self%id, domain, config, run, error)
+         if (.not. allocated(error)) then
+            call write_axes(self%id, config%path, record%tables, &
+                            domain%communicator%is_root(), error)
+         end if
       end if
       call domain%communicator%agree(error)
       call domain%timer%stop()
@@ -110,6 +118,7 @@ contains
                                                     count=[int(done, MPI_OFFSET_KIND)]), &
                                 config%path, 'the scores so far cannot be read', error)
          end do
+         call read_tables(self%id, config%path, done, record%tables, error)
          self%scores_written = done
       end if
       call domain%communicator%agree(error)
@@ -144,7 +153,8 @@ contains
                              self%config%path, 'has no variable analysis_members', error)
       end if
       if (self%config%feedback) then
-         call new_feedback_buffer(self%id, self%config%path, self%feedback_buffer, error)
+         call new_feedback_buffer(self%id, self%config%path, self%config%weights, &
+                                  self%feedback_buffer, error)
       end if
    end subroutine prepare
 
@@ -252,6 +262,8 @@ contains
                                                  count=[count]), &
                              self%config%path, 'scores cannot be written', error)
       end do
+      call write_tables(self%id, self%config%path, self%scores_written, done, record%tables, &
+                        domain%communicator%is_root(), error)
       self%scores_written = done
       call domain%communicator%agree(error)
       call domain%timer%stop()
@@ -274,6 +286,7 @@ contains
          call write_statistics(self%id, self%score_variables(score), record%statistics(score, &
                self%cycles), self%config%path, error)
       end do
+      call write_table_statistics(self%id, self%config%path, record, error)
       call expect_written(nf90mpi_close(self%id), self%config%path, 'cannot be closed', error)
       self%id = -1
       if (domain%communicator%is_root() .and. .not. allocated(error)) then

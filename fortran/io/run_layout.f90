@@ -9,6 +9,7 @@ module da_io_run_layout
    use da_base_error, only: error_type
    use da_ensemble_carried, only: name_length, meaning_length
    use da_io_netcdf_status, only: expect_written
+   use da_observation_kinds, only: kinds_listed
    use da_observation_type, only: qc_codes, qc_meanings
    use da_verification_record, only: statistics_type
    use da_verification_scores, only: scores_kept, score_names, score_meanings
@@ -37,6 +38,8 @@ module da_io_run_layout
       integer :: fields_every = 1
       integer :: members_every = 0
       logical :: feedback = .true.
+      !> Feedback tells the weights of robust quality control.
+      logical :: weights = .false.
    end type run_file_config
 
    !> What a run is, for the file's shape and attributes.
@@ -116,8 +119,7 @@ contains
          row = dimension_long('observation', run%observations)
          call variable('obs_time', [row], 'model time of the observation')
          call variable('obs_position', [row], 'grid coordinate of the observation')
-         call variable('obs_kind', [row], 'kind of the observation (1: value of the state)', &
-                       nf90_int)
+         call variable('obs_kind', [row], 'kind of the observation: '//kinds_listed(), nf90_int)
          call variable('obs_row', [row], 'row in the source of the observations, from 0', &
                        nf90_int64)
          call variable('obs_value', [row], 'observed value')
@@ -125,6 +127,10 @@ contains
          call variable('obs_background', [row], 'background ensemble mean at the observation')
          call variable('obs_background_sd', [row], 'background ensemble spread at the observation')
          call variable('obs_analysis', [row], 'analysis ensemble mean at the observation')
+         if (config%weights) then
+            call variable('obs_weight', [row], 'weight of the observation''s precision in the '// &
+                          'analysis')
+         end if
          call variable('obs_qc', [row], 'quality control code', nf90_byte)
          call put_qc_meanings()
       end if

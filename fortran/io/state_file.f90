@@ -16,6 +16,8 @@ module da_io_state_file
    !> Every rank reads the points of its slab, some records ahead.
    type :: state_file_type
       character(len=:), allocatable :: path
+      !> The last cycle whose state can be read.
+      integer :: last = 0
       integer, private :: id = -1
       integer, private :: variable = -1
       real(wp), private :: fill_value = nf90_fill_double
@@ -30,11 +32,12 @@ module da_io_state_file
 contains
 
    !> Open and check a file: `x` must have the domain's points, record k the time k × interval, and
-   !> all values must be there.
-   subroutine open_state_file(path, domain, cycles, interval, file, error)
+   !> all values must be there, for all cycles and as many as `ahead` of them beyond.
+   subroutine open_state_file(path, domain, cycles, ahead, interval, file, error)
       character(len=*), intent(in) :: path
       type(domain_type), intent(in) :: domain
       integer, intent(in) :: cycles
+      integer, intent(in) :: ahead
       real(wp), intent(in) :: interval
       type(state_file_type), intent(out) :: file
       type(error_type), allocatable, intent(out) :: error
@@ -86,14 +89,15 @@ contains
                           to_text(records - 1)//' or fewer in &cycle')
          return
       end if
-      call check_times(file, cycles, interval, error)
+      file%last = min(records - 1, cycles + ahead)
+      call check_times(file, file%last, interval, error)
       if (allocated(error)) return
-      allocate (file%kept(domain%n, min(cycles + 1, max(1, values_ahead/domain%n))))
+      allocate (file%kept(domain%n, min(file%last + 1, max(1, values_ahead/domain%n))))
       file%first_kept = -size(file%kept, 2)
       if (nf90_get_att(file%id, file%variable, '_FillValue', file%fill_value) /= nf90_noerr) then
          file%fill_value = nf90_fill_double
       end if
-      do k = 0, cycles
+      do k = 0, file%last
          call file%read_state(domain, k, state, error)
          if (allocated(error)) return
       end do

@@ -4,6 +4,8 @@ module da_model_factory
    use da_base_namelists, only: namelists_type
    use da_model_lorenz96, only: lorenz96_config, new_lorenz96, read_lorenz96
    use da_model_lorenz96_cubic, only: lorenz96_cubic_config, new_lorenz96_cubic, read_lorenz96_cubic
+   use da_model_lorenz96_forced, only: lorenz96_forced_config, new_lorenz96_forced, &
+      read_lorenz96_forced
    use da_model_lorenz96_two_scale, only: lorenz96_two_scale_config, new_lorenz96_two_scale, &
       read_lorenz96_two_scale
    use da_model_type, only: model_type
@@ -11,8 +13,8 @@ module da_model_factory
    private
    public :: known_models, read_model, read_truth_model, document_models
 
-   character(len=18), parameter :: known_models(3) = [character(len=18) :: &
-      'lorenz96', 'lorenz96_cubic', 'lorenz96_two_scale']
+   character(len=18), parameter :: known_models(4) = [character(len=18) :: &
+      'lorenz96', 'lorenz96_cubic', 'lorenz96_two_scale', 'lorenz96_forced']
    character(len=*), parameter :: truth_prefix = 'truth_'
 
    !> Each model's settings, while they are read.
@@ -20,6 +22,7 @@ module da_model_factory
       type(lorenz96_config) :: lorenz96
       type(lorenz96_cubic_config) :: lorenz96_cubic
       type(lorenz96_two_scale_config) :: lorenz96_two_scale
+      type(lorenz96_forced_config) :: lorenz96_forced
    end type configs_type
 
 contains
@@ -92,6 +95,8 @@ contains
          call read_lorenz96_cubic(namelists, configs%lorenz96_cubic, error)
       case ('lorenz96_two_scale')
          call read_lorenz96_two_scale(namelists, configs%lorenz96_two_scale, error)
+      case ('lorenz96_forced')
+         call read_lorenz96_forced(namelists, configs%lorenz96_forced, error)
       end select
    end subroutine read_group
 
@@ -107,6 +112,8 @@ contains
          model = new_lorenz96_cubic(configs%lorenz96_cubic)
       case ('lorenz96_two_scale')
          model = new_lorenz96_two_scale(configs%lorenz96_two_scale)
+      case ('lorenz96_forced')
+         model = new_lorenz96_forced(configs%lorenz96_forced)
       end select
    end subroutine new_model
 end module da_model_factory

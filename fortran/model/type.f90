@@ -16,8 +16,11 @@ module da_model_type
       !> Mean and standard deviation of random states from which a spin-up reaches the attractor.
       real(wp) :: start_mean = 0
       real(wp) :: start_sd = 1
+      !> How many of the last components are parameters: not state, and kept by a forecast.
+      integer :: parameters = 0
    contains
       procedure :: forecast
+      procedure :: set_parameters
    end type model_type
 
 contains
@@ -33,4 +36,11 @@ contains
       call self%advance(domain, steps, x)
       call domain%timer%stop()
    end subroutine forecast
+
+   !> Give the states x(n, components, members) the model's own parameters; most have none.
+   subroutine set_parameters(self, domain, x)
+      class(model_type), intent(in) :: self
+      type(domain_type), intent(in) :: domain
+      real(wp), intent(inout) :: x(:, :, :)
+   end subroutine set_parameters
 end module da_model_type

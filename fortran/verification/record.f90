@@ -3,17 +3,20 @@ module da_verification_record
    use, intrinsic :: ieee_arithmetic, only: ieee_value, ieee_quiet_nan, ieee_is_nan
    use da_base_kinds, only: wp
    use da_verification_scores, only: scores_kept
+   use da_verification_tables, only: tables_type
    implicit none
    private
    public :: record_type, statistics_type, new_record, statistics_of
 
-   !> series(cycle, score)
+   !> series(cycle, score), and what else is verified.
    type :: record_type
       integer :: cycles = 0
       integer :: burn_in = 0
       real(wp), allocatable :: series(:, :)
+      type(tables_type) :: tables
    contains
       procedure :: statistics
+      procedure :: table_statistics
    end type record_type
 
    !> Over the cycles after the burn-in.
@@ -26,15 +29,17 @@ module da_verification_record
 
 contains
 
-   pure function new_record(cycles, burn_in) result(self)
+   pure subroutine new_record(cycles, burn_in, tables, self)
       integer, intent(in) :: cycles
       integer, intent(in) :: burn_in
-      type(record_type) :: self
+      type(tables_type), intent(in) :: tables
+      type(record_type), intent(out) :: self
 
       self%cycles = cycles
       self%burn_in = burn_in
+      self%tables = tables
       allocate (self%series(cycles, scores_kept), source=0.0_wp)
-   end function new_record
+   end subroutine new_record
 
    !> Statistics of one score after the first `done` cycles.
    pure function statistics(self, score, done) result(stats)
@@ -46,14 +51,33 @@ contains
       stats = statistics_of(self%series(min(self%burn_in, done) + 1:done, score))
    end function statistics
 
+   !> Statistics of a table's column after the first `done` cycles, over the rows that can be known.
+   pure function table_statistics(self, table, column, done) result(stats)
+      class(record_type), intent(in) :: self
+      integer, intent(in) :: table
+      integer, intent(in) :: column
+      integer, intent(in) :: done
+      type(statistics_type) :: stats
+      integer :: first
+      integer :: last
+
+      associate (kept => self%tables%tables(table))
+         first = min(self%burn_in, done)/kept%every + 1
+         last = min(done/kept%every, kept%known_rows(column))
+         stats = statistics_of(kept%rows(column, first:last))
+      end associate
+   end function table_statistics
+
    !> Mean, its standard error (NaN for a single value), and the largest absolute value of a series;
    !> NaN for an empty one and for one that holds a NaN.
    !>
    !> The variance of the mean sums the autocovariances by pairs while these are positive (Geyer
-   !> 1992, Practical Markov chain Monte Carlo: the initial positive sequence).
+   !> 1992, Practical Markov chain Monte Carlo: the initial positive sequence). Of counts a pair
+   !> may be zero but for rounding, which must not decide where to stop.
    pure function statistics_of(series) result(stats)
       real(wp), intent(in) :: series(:)
       type(statistics_type) :: stats
+      real(wp), parameter :: rounding = 1.0e-10_wp
       real(wp) :: anomalies(size(series))
       real(wp) :: pair
       real(wp) :: variance
@@ -72,10 +96,11 @@ contains
       lag = 0
       do while (lag + 1 < size(series))
          pair = autocovariance(anomalies, lag) + autocovariance(anomalies, lag + 1)
-         if (pair <= 0) exit
+         if (pair <= rounding*autocovariance(anomalies, 0)) exit
          variance = variance + 2*pair
          lag = lag + 2
       end do
+      if (variance <= rounding*autocovariance(anomalies, 0)) variance = 0
       stats%standard_error = sqrt(abs(max(variance, 0.0_wp))/size(series))
    end function statistics_of
 

@@ -11,10 +11,11 @@ from pathlib import Path
 from rich.console import Console
 
 from dacycle import runner
-from dacycle.errors import DacycleError, RunError
-from dacycle.report import read_published, score_table
+from dacycle.errors import DacycleError, RunError, RunFileError
+from dacycle.report import read_published, score_table, verification_table
 from dacycle.run_file import open_run
 from dacycle.verification.scores import disagreements
+from dacycle.verification.tables import table_disagreements
 
 __all__ = ["main"]
 
@@ -77,23 +78,50 @@ def _score(given: argparse.Namespace) -> int:
     with ExitStack() as stack:
         runs = {str(path): stack.enter_context(open_run(path)) for path in given.runs}
         _console().print(score_table(runs, published))
-        wrong = [f"{path}: {line}" for path, run in runs.items() for line in disagreements(run)]
+        verified = verification_table(runs)
+        if verified is not None:
+            _console().print(verified)
+        wrong = [
+            f"{path}: {line}"
+            for path, run in runs.items()
+            for line in disagreements(run) + table_disagreements(run)
+        ]
     for line in wrong:
         Console(stderr=True, soft_wrap=True, highlight=False).print(f"dacycle: warning: {line}")
     return FAILED if wrong else 0
 
 
 def _plot(given: argparse.Namespace) -> int:
-    from dacycle.plot import plot_run  # matplotlib, a second to load: only here
+    from dacycle.plot import NAMES, plot_run  # matplotlib, a second to load: only here
 
     console = _console()
-    for path in given.runs:
+    names = [str(name) for name in given.runs if str(name) in NAMES and not name.exists()]
+    paths = [path for path in given.runs if str(path) not in names]
+    if not paths:
+        raise RunFileError(f"no run file is named, only pictures: {', '.join(names)}")
+    for path in paths:
         folder = given.output or path.parent
         with open_run(path) as run, console.status(f"drawing {path}"):
-            pictures = plot_run(run, folder, path.stem, given.last)
+            pictures = plot_run(run, folder, path.stem, given.last, names)
         for picture in pictures:
             console.print(str(picture))
     return 0
+
+
+def _sweep(given: argparse.Namespace) -> int:
+    from dacycle.sweep.command import run_sweep  # matplotlib, a second to load: only here
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    sound = run_sweep(
+        given.plan,
+        given.output,
+        _console(),
+        jobs=given.jobs,
+        ranks=given.ranks,
+        fresh=given.fresh,
+        quiet=given.quiet,
+    )
+    return 0 if sound else FAILED
 
 
 def _console() -> Console:
@@ -147,9 +175,18 @@ def _parser() -> argparse.ArgumentParser:
         "plot",
         _plot,
         "draw the pictures of runs",
-        "dacycle plot run.nc\ndacycle plot run.nc -o pictures --last 400",
+        "dacycle plot run.nc\ndacycle plot run.nc -o pictures --last 400\n"
+        "dacycle plot ranks spectra run.nc",
     )
-    _add_runs(plot)
+    plot.add_argument(
+        "runs",
+        type=Path,
+        nargs="+",
+        metavar="[NAME ...] run.nc",
+        help="run files of da_cycle; before them, the pictures that are wanted: scores, "
+        "hovmoeller, innovations, desroziers, spectra, ranks, reliability, skill "
+        "(default: all that there is data for)",
+    )
     plot.add_argument(
         "-o", "--output", type=Path, metavar="DIR", help="folder (default: that of the run file)"
     )
@@ -172,6 +209,27 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument(
         "--published", type=Path, metavar="FILE", help="TOML table of published scores"
     )
+
+    sweep = _command(
+        commands,
+        "sweep",
+        _sweep,
+        "search namelist keys for the smallest error, and print the map",
+        "dacycle sweep experiments/sweep_letkf.toml -o output/sweep_letkf\n"
+        "dacycle sweep mine.toml --jobs 4        # a second call does what is missing",
+    )
+    sweep.add_argument("plan", type=Path, metavar="SWEEP.toml", help="what to sweep")
+    sweep.add_argument(
+        "-o", "--output", type=Path, metavar="DIR", help="folder (default: SWEEP, in this one)"
+    )
+    sweep.add_argument(
+        "-j", "--jobs", type=_positive, metavar="J", help="runs at a time (default: one a core)"
+    )
+    sweep.add_argument(
+        "-n", "--ranks", type=_positive, default=1, metavar="N", help="MPI ranks a run (default: 1)"
+    )
+    sweep.add_argument("--fresh", action="store_true", help="forget the runs that are there")
+    sweep.add_argument("-q", "--quiet", action="store_true", help="show the map only")
 
     check = _command(
         commands,

@@ -17,6 +17,10 @@ class RunFileError(DacycleError):
     """A file that is missing, or is no output of `da_cycle`."""
 
 
+class SweepError(DacycleError):
+    """A sweep that cannot be made: its file is wrong, or its folder holds another one."""
+
+
 class RunError(DacycleError):
     """A run that ended before its time.
 

@@ -12,8 +12,9 @@ from rich.table import Table
 from dacycle.errors import RunFileError
 from dacycle.run_file import experiment
 from dacycle.verification.scores import burn_in, read_scores, with_error
+from dacycle.verification.summary import summary
 
-__all__ = ["Published", "read_published", "score_table"]
+__all__ = ["Published", "read_published", "score_table", "verification_table"]
 
 MISSING = "-"
 
@@ -80,6 +81,34 @@ def score_table(
     _add_scores(table, columns)
     if published:
         _add_published(table, columns, published)
+    return table
+
+
+def verification_table(runs: Mapping[str, xr.Dataset]) -> Table | None:
+    """What is verified beside the scores, runs side by side; None where no run holds any.
+
+    Args:
+        runs: open run files by the name that heads their column.
+    """
+    found = [summary(run) for run in runs.values()]
+    names = list(dict.fromkeys(name for sections in found for name in sections))
+    if not names:
+        return None
+    table = Table(caption="value ± standard error, autocorrelation allowed for")
+    table.add_column("", no_wrap=True)
+    for name in runs:
+        table.add_column(name, justify="right", overflow="fold", max_width=WIDEST)
+    for name in names:
+        table.add_section()
+        columns = [sections.get(name, {}) for sections in found]
+        for title in dict.fromkeys(title for column in columns for title in column):
+            cells = [
+                with_error(column[title].value, column[title].standard_error)
+                if title in column
+                else MISSING
+                for column in columns
+            ]
+            _add(table, title, cells)
     return table
 
 

@@ -17,7 +17,7 @@ from dacycle.errors import NamelistError, RunError
 from dacycle.program import command, environment, find_program
 from dacycle.run_file import open_run
 
-__all__ = ["check", "defaults", "output_path", "run"]
+__all__ = ["ERROR_PREFIX", "check", "defaults", "last_words", "output_path", "run"]
 
 NamelistLike = str | os.PathLike[str] | Mapping[str, Mapping[str, Any]]
 """A namelist file, or its groups as a dictionary."""
@@ -26,6 +26,8 @@ PATIENT_SECONDS = 60.0
 """A stopped run may take as long to write its checkpoint, before it is killed."""
 
 ERROR_PREFIX = "da_cycle: error: "
+"""What the program's own line on standard error begins with."""
+
 LONGEST_MESSAGE = 400
 PIECE_BYTES = 65536
 
@@ -171,7 +173,7 @@ def _execute(
             raise
         if status != 0:
             errors.seek(0)
-            raise RunError(status, _message(errors.read().decode(errors="replace"), status))
+            raise RunError(status, last_words(errors.read().decode(errors="replace"), status))
     return shown
 
 
@@ -196,8 +198,8 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.kill()
 
 
-def _message(errors: str, status: int) -> str:
-    """The program's own line, or else all that was said, on one line."""
+def last_words(errors: str, status: int) -> str:
+    """Why a run ended: the program's own line in `errors`, or else all of it, on one line."""
     lines = [line.strip() for line in errors.splitlines() if line.strip(" -")]
     for line in reversed(lines):
         if line.startswith(ERROR_PREFIX):

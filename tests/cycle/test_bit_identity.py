@@ -20,8 +20,27 @@ CYCLES = 1200
 
 COMMON: Groups = {"cycle": {"cycles": CYCLES, "burn_in": 100, "seed": 7}}
 LETKF: Groups = {"cycle": {"analysis": "letkf"}, "ensemble": {"members": 10}}
+VERIFICATION: Groups = {
+    "verification": {
+        "crps": True,
+        "rank_histogram": True,
+        "thresholds": [-1.0, 2.0, 6.0],
+        "points_every": 3,
+        "regions": [0, 6, 11, 3],
+        "lead_times": [0.05, 0.5, 2.0],
+        "forecasts_every": 100,
+        "forecast": "ensemble",
+    }
+}
 
 ADAPTIVE: Groups = {"adaptive_inflation": {"scheme": "miyoshi2011", "sd": 0.1}}
+
+FORCED: Groups = {"cycle": {"model": "lorenz96_forced"}}
+
+BIASED: Groups = {
+    "observations": {"bias": 0.5},
+    "observation_bias": {"estimate": True, "random_walk": 0.01, "minimum_sd": 0.02},
+}
 
 
 def case(*parts: Groups) -> Groups:
@@ -39,6 +58,29 @@ CASES: dict[str, Groups] = {
     ),
     "enkf_n": case({"cycle": {"analysis": "enkf_n"}, "ensemble": {"members": 24}}),
     "denkf": case({"cycle": {"analysis": "denkf"}, "ensemble": {"members": 24}}),
+    "ensrf": case({"cycle": {"analysis": "ensrf"}, "ensemble": {"members": 10}}),
+    "eakf": case({"cycle": {"analysis": "eakf"}, "ensemble": {"members": 10}}),
+    "global ensrf": case(
+        {"cycle": {"analysis": "ensrf"}, "ensemble": {"members": 24}},
+        {"localisation": {"taper": "none"}},
+    ),
+    "eakf in two blocks": case(
+        {"cycle": {"analysis": "eakf"}, "ensemble": {"members": 10}},
+        {"localisation": {"radius": 2.5}},
+    ),
+    "ensrf in ten blocks": case(
+        {"cycle": {"analysis": "ensrf"}, "ensemble": {"members": 10}},
+        {"localisation": {"radius": 1.9, "taper": "boxcar"}},
+        {"observations": {"stride": 0.7, "offset": 0.3, "gross_error_limit": 3.0}},
+    ),
+    "local_particle_filter": case(
+        {"cycle": {"analysis": "local_particle_filter"}, "ensemble": {"members": 20}},
+        {"localisation": {"radius": 2.5}},
+    ),
+    "mapped particles": case(
+        {"cycle": {"analysis": "local_particle_filter", "cycles": 300}},
+        {"local_particle_filter": {"kddm": True}, "ensemble": {"members": 10}},
+    ),
     "var3d": case({"cycle": {"analysis": "var3d"}, "ensemble": {"members": 1}}),
     "ensemble of var3d": case(
         {"cycle": {"analysis": "var3d"}, "ensemble": {"members": 4}},
@@ -63,8 +105,74 @@ CASES: dict[str, Groups] = {
         LETKF,
         {"observations": {"positions": [*np.arange(39.5, 0.0, -1.75), 3.25, 3.25, 9.1, 0.0]}},
     ),
+    "all kinds": case(
+        LETKF,
+        {
+            "observations": {
+                "kinds": ["value", "abs", "square", "power", "log", "average"],
+                "stride": 0.7,
+                "average_half_width": 3.3,
+            }
+        },
+    ),
+    "averages": case(LETKF, {"observations": {"kinds": "average", "average_half_width": 6.5}}),
+    "a moving network": case(
+        LETKF, {"observations": {"stride": 2.0, "drift": 1.3, "kinds": ["value", "abs", "square"]}}
+    ),
+    "random positions": case(
+        LETKF, {"observations": {"network": "random_positions", "count": 25, "every": 2}}
+    ),
+    "random points": case(
+        LETKF, {"observations": {"network": "random_points", "probability": 0.7}}
+    ),
+    "random points, stochastic_enkf": case(
+        {"cycle": {"analysis": "stochastic_enkf"}, "ensemble": {"members": 24}},
+        {"observations": {"network": "random_points", "probability": 0.7, "every": 3}},
+    ),
+    "laplace and gross": case(
+        LETKF,
+        {
+            "observations": {
+                "error_distribution": "laplace",
+                "gross_error_share": 0.05,
+                "gross_error_limit": 4.0,
+            }
+        },
+    ),
+    "correlated errors": case(
+        LETKF, {"observations": {"error_correlation_length": 2.5, "stride": 0.7}}
+    ),
     "wider than the circle": case(LETKF, {"localisation": {"radius": 30.0, "taper": "boxcar"}}),
+    "interpolated weights": case(
+        LETKF, {"letkf": {"weights_every": 3}, "observations": {"stride": 1.7, "offset": 0.3}}
+    ),
+    "adaptive radius": case(
+        LETKF,
+        {
+            "letkf": {"effective_observations": 6.0, "radius_maximum": 9.0},
+            "localisation": {"radius": 2.0},
+            "observations": {"stride": 1.7, "gross_error_limit": 2.5},
+        },
+    ),
     "gross errors": case(LETKF, {"observations": {"gross_error_limit": 2.5}}),
+    "huber": case(LETKF, {"quality_control": {"weighting": "huber", "huber_limit": 0.8}}),
+    "varqc": case(LETKF, {"quality_control": {"weighting": "varqc", "gross_probability": 0.2}}),
+    "whitened": case(
+        LETKF, {"observations": {"error_correlation_length": 2.0, "stride": 1.7, "offset": 0.3}}
+    ),
+    "thinning": case(LETKF, {"observations": {"stride": 0.45}, "thinning": {"spacing": 1.7}}),
+    "superobservations": case(
+        LETKF,
+        {
+            "observations": {"stride": 0.45},
+            "superobbing": {"width": 2.3, "error_factor": 1.5},
+            "quality_control": {"weighting": "huber", "huber_limit": 1.0},
+        },
+    ),
+    "superobservations, perturbed": case(
+        {"cycle": {"analysis": "stochastic_enkf"}, "ensemble": {"members": 24}},
+        {"observations": {"stride": 0.3}, "superobbing": {"width": 2.3}},
+    ),
     "members": case(LETKF, {"output": {"members_every": 100, "fields_every": 7}}),
     "model error": case(LETKF, {"truth_lorenz96": {"forcing": 8.5, "dt": 0.025}}),
     "relaxation and noise": case(
@@ -77,6 +185,37 @@ CASES: dict[str, Groups] = {
     "the same adaptive inflation everywhere": case(
         LETKF, ADAPTIVE, {"adaptive_inflation": {"radius": 0.0}}
     ),
+    "a parameter": case(
+        LETKF, FORCED, {"parameters": {"estimate": True, "first_guess": 7.0, "random_walk": 0.01}}
+    ),
+    "a parameter of a global filter": case(
+        {"cycle": {"analysis": "etkf"}, "ensemble": {"members": 24}},
+        FORCED,
+        {"parameters": {"estimate": True, "minimum_sd": 0.02}},
+    ),
+    "a field of parameters": case(
+        LETKF,
+        ADAPTIVE,
+        FORCED,
+        {
+            "parameters": {
+                "estimate": True,
+                "scope": "local",
+                "correlation_length": 2.0,
+                "random_walk": 0.01,
+                "minimum_sd": 0.05,
+            },
+            "lorenz96_forced": {"amplitude": 1.0, "wave_number": 2},
+            "output": {"members_every": 100},
+        },
+    ),
+    "a bias": case(LETKF, BIASED),
+    "a bias of a global filter": case(
+        {"cycle": {"analysis": "etkf"}, "ensemble": {"members": 24}}, BIASED
+    ),
+    "all that can be estimated": case(
+        LETKF, FORCED, ADAPTIVE, BIASED, {"parameters": {"estimate": True}}
+    ),
     "stochastic models": case(
         LETKF, {"model_error": {"sd": 1.0, "truth_sd": 0.8, "correlation_length": 2.5}}
     ),
@@ -85,13 +224,64 @@ CASES: dict[str, Groups] = {
     ),
     "two scales": case(LETKF, {"cycle": {"model": "lorenz96_two_scale", "cycles": 300}}),
     "start from the truth": case(LETKF, {"ensemble": {"initial": "truth", "initial_sd": 0.5}}),
+    "verification": case(LETKF, VERIFICATION),
+    "verification of two scales": case(
+        LETKF,
+        VERIFICATION,
+        {"cycle": {"model": "lorenz96_two_scale", "cycles": 300}},
+    ),
     "nothing but scores": case(LETKF, {"output": {"fields_every": 0, "feedback": False}}),
 }
 
-ANALYSES = [
-    *("letkf", "etkf", "enkf_n", "denkf", "stochastic_enkf", "climatology", "none"),
-    *("var3d", "ensemble of var3d", "var4d", "ienks"),
+OBSERVED = [
+    "all kinds",
+    "averages",
+    "a moving network",
+    "random positions",
+    "random points",
+    "correlated errors",
 ]
+"""Observations that reach beyond the slab, lie on other ranks each cycle, or share errors."""
+
+ACROSS_SLABS = [
+    "whitened",
+    "thinning",
+    "superobservations",
+    "superobservations, perturbed",
+]
+"""What observations go through together with those of other ranks."""
+
+CARRIED = [
+    "adaptive inflation",
+    "stochastic models",
+    "a parameter",
+    "a field of parameters",
+    "a bias",
+    "all that can be estimated",
+]
+"""Cases in which more than the ensemble goes on from cycle to cycle, or noise reaches far."""
+
+ANALYSES = [
+    "letkf",
+    "etkf",
+    "enkf_n",
+    "denkf",
+    "stochastic_enkf",
+    "ensrf",
+    "eakf",
+    "local_particle_filter",
+    "var3d",
+    "ensemble of var3d",
+    "var4d",
+    "ienks",
+    "climatology",
+    "none",
+]
+
+LOCAL = ["interpolated weights", "adaptive radius"]
+"""Ways of the local filter that reach beyond a slab each in their own manner."""
+
+REACHING = [*LOCAL, *OBSERVED, *ACROSS_SLABS, *CARRIED, "verification"]
 
 
 @pytest.fixture(scope="module")
@@ -122,12 +312,21 @@ def test_ranks_change_no_bit(
     assert same(run(with_points(name, 40), tmp_path, ranks), on_one_rank(name, 40))
 
 
-@pytest.mark.parametrize("name", ANALYSES)
+@pytest.mark.parametrize("name", [*ANALYSES, *REACHING])
 def test_slabs_narrower_than_a_halo_change_no_bit(
     name: str, on_one_rank: Callable[[str, int], Path], run: Run, tmp_path: Path
 ) -> None:
     """13 points on 5 ranks: slabs of 2 and 3 points, the localisation reaches all round."""
     assert same(run(with_points(name, 13), tmp_path, 5), on_one_rank(name, 13))
+
+
+@pytest.mark.parametrize("ranks", [3, 4])
+def test_blocks_of_a_serial_filter_change_no_bit(
+    ranks: int, on_one_rank: Callable[[str, int], Path], run: Run, tmp_path: Path
+) -> None:
+    """400 points: ranks share the blocks on their borders, others are theirs alone."""
+    name = "eakf in two blocks"
+    assert same(run(with_points(name, 400), tmp_path, ranks), on_one_rank(name, 400))
 
 
 @pytest.mark.parametrize("name", ANALYSES)
@@ -162,7 +361,7 @@ def file_case(tmp_path_factory: pytest.TempPathFactory) -> tuple[Groups, Path]:
         "position": position,
         "value": value + random.normal(size=value.size),
         "error_sd": random.uniform(0.5, 2.0, value.size),
-        "kind": np.ones(value.size, np.int32),
+        "kind": random.integers(1, 7, value.size).astype(np.int32),
     }
     with netCDF4.Dataset(folder / "observations.nc", "w", format="NETCDF3_CLASSIC") as file:
         file.createDimension("observation", kept.sum())
@@ -178,6 +377,7 @@ def file_case(tmp_path_factory: pytest.TempPathFactory) -> tuple[Groups, Path]:
             "gross_error_limit": 5.0,
         },
         "ensemble": {"members": 8},
+        "verification": {"lead_times": [0.05, 0.6], "forecasts_every": 30},
     }
     return groups, folder
 
@@ -205,6 +405,26 @@ def test_neutral_inflation_changes_no_bit(run: Run, tmp_path: Path) -> None:
     assert same(run(neutral, tmp_path / "neutral"), run(groups, tmp_path / "none"))
 
 
+def test_neutral_observation_settings_change_no_bit(run: Run, tmp_path: Path) -> None:
+    """Keys at their defaults, and a drift once round the circle."""
+    settings = {
+        "network": "given",
+        "drift": 40.0,
+        "every": 1,
+        "kinds": ["value", "value"],
+        "error_distribution": "gaussian",
+        "error_correlation_length": 0.0,
+        "gross_error_share": 0.0,
+    }
+    plain, neutral = case(LETKF), case(LETKF, {"observations": settings})
+    with (
+        netCDF4.Dataset(run(plain, tmp_path / "plain")) as one,
+        netCDF4.Dataset(run(neutral, tmp_path / "neutral")) as other,
+    ):
+        for name in one.variables:
+            np.testing.assert_array_equal(one[name][:], other[name][:])
+
+
 def test_adaptive_inflation_held_at_one_changes_nothing(run: Run, tmp_path: Path) -> None:
     held = {"initial": 1.0, "minimum": 1.0, "maximum": 1.0}
     with (
@@ -227,13 +447,32 @@ def test_adaptive_inflation_held_at_one_changes_nothing(run: Run, tmp_path: Path
     [
         {"model_error": {"sd": 0.0, "truth_sd": 0.0}},
         {"adaptive_inflation": {"scheme": "none"}, "inflation": {"posterior": 1.03}},
+        {"observations": {"bias": 0.0}, "observation_bias": {"estimate": False}},
     ],
-    ids=["model error", "adaptive inflation"],
+    ids=["model error", "adaptive inflation", "bias"],
 )
 def test_what_is_neutral_changes_no_bit(neutral: Groups, run: Run, tmp_path: Path) -> None:
     assert same(
         run(case(LETKF, neutral), tmp_path / "neutral"), run(case(LETKF), tmp_path / "none")
     )
+
+
+def test_weights_at_every_point_change_no_bit(run: Run, tmp_path: Path) -> None:
+    neutral = case(LETKF, {"letkf": {"weights_every": 1}})
+    assert same(run(neutral, tmp_path / "neutral"), run(case(LETKF), tmp_path / "none"))
+
+
+def test_verification_changes_no_bit_of_the_rest(run: Run, tmp_path: Path) -> None:
+    """What is verified is looked at only; a group that asks for nothing adds nothing."""
+    with (
+        netCDF4.Dataset(run(case(LETKF), tmp_path / "without")) as without,
+        netCDF4.Dataset(run(case(LETKF, VERIFICATION), tmp_path / "with")) as verified,
+    ):
+        assert set(without.variables) < set(verified.variables)
+        for name in without.variables:
+            np.testing.assert_array_equal(without[name][:], verified[name][:])
+    nothing = case(LETKF, {"verification": {"crps": False}})
+    assert same(run(nothing, tmp_path / "nothing"), tmp_path / "without" / "run.nc")
 
 
 def test_no_limit_and_a_limit_out_of_reach_change_no_bit(run: Run, tmp_path: Path) -> None:
@@ -243,3 +482,23 @@ def test_no_limit_and_a_limit_out_of_reach_change_no_bit(run: Run, tmp_path: Pat
         netCDF4.Dataset(run(far, tmp_path / "far")) as limited,
     ):
         np.testing.assert_array_equal(without["analysis_mean"][:], limited["analysis_mean"][:])
+
+
+@pytest.mark.parametrize(
+    "neutral",
+    [
+        {"quality_control": {"weighting": "none"}},
+        {"observations": {"error_correlation_length": 1e-6}},
+        {"thinning": {"spacing": 0.5}},
+        {"superobbing": {"width": 0.5}},
+        {"quality_control": {"weighting": "huber", "huber_limit": 1e6}},
+    ],
+    ids=str,
+)
+def test_treatments_without_effect_change_no_bit(neutral: Groups, run: Run, tmp_path: Path) -> None:
+    with (
+        netCDF4.Dataset(run(case(LETKF), tmp_path / "none")) as without,
+        netCDF4.Dataset(run(case(LETKF, neutral), tmp_path / "neutral")) as treated,
+    ):
+        for name in ("analysis_mean", "analysis_sd", "obs_analysis", "obs_qc"):
+            np.testing.assert_array_equal(without[name][:], treated[name][:])

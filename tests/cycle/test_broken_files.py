@@ -78,6 +78,8 @@ BROKEN_OBSERVATIONS: dict[str, tuple[dict[str, Any], str]] = {
     "negative error": ({"error_sd": changed(ones, 79, -1.0)}, "row 79 error_sd -1.0 above 0"),
     "error is NaN": ({"error_sd": changed(ones, 20, np.nan)}, "row 20 error_sd NaN above 0"),
     "unknown kind": ({"kind": changed(ones, 20, 7)}, "row 20 kind 7 known: 1,"),
+    "kind 0": ({"kind": changed(ones, 0, 0)}, "row 0 kind 0 5, log; 6, average"),
+    "kind between two": ({"kind": changed(ones, 79, 1.5)}, "row 79 kind 1.5 known: 1, value;"),
     "text": ({"value": text}, "value cannot be read text"),
 }
 
@@ -108,6 +110,27 @@ def test_observations(
     make_observations(**variables)
     line = refused(OBSERVATIONS, words)
     assert line.startswith("run.nml: &observations file: observations.nc: ")
+
+
+@pytest.mark.parametrize(
+    ("setting", "kind", "words"),
+    [
+        ("power_cap = 9.0", 2, "&observations power_cap not used no observation"),
+        ("average_half_width = 1.5", 5, "&observations average_half_width not used"),
+        ("average_half_width = 4.5", 6, "average_half_width = 4.5 half grid points, 8"),
+    ],
+)
+def test_settings_of_kinds_must_suit_the_file(
+    setting: str,
+    kind: int,
+    words: str,
+    make_observations: Callable[..., Path],
+    refused: Callable[..., str],
+) -> None:
+    make_observations(kind=changed(ones, 33, kind))
+    refused(
+        OBSERVATIONS.replace("'observations.nc'", f"'observations.nc', {setting}"), words.split()
+    )
 
 
 @faults({"NaN at the end": BROKEN_TRUTH["NaN at the end"], "text": BROKEN_TRUTH["text"]})

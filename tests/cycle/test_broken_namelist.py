@@ -54,13 +54,56 @@ VALUES = {
     "no member": ("&ensemble members = 0 /", "&ensemble members = 0 at least 1"),
     "no inflation factor": ("&inflation prior = 0.0 /", "&inflation prior = 0.0 above 0.0"),
     "no radius": ("&localisation radius = 0.0 /", "&localisation radius = 0.0 above 0.0"),
+    "no weights": ("&letkf weights_every = 0 /", "&letkf weights_every = 0 at least 1"),
+    "negative wish": (
+        "&letkf effective_observations = -1.0 /",
+        "&letkf effective_observations = -1.0 at least 0",
+    ),
     "no observation error": ("&observations error_sd = 0.0 /", "&observations error_sd above 0.0"),
+    "a bias that is known": (
+        "&observation_bias estimate = .true., first_sd = 0.0 /",
+        "&observation_bias first_sd = 0.0 above 0.0",
+    ),
+    "unknown scope": (
+        "&cycle model = 'lorenz96_forced' / &parameters scope = 'all' /",
+        "&parameters scope 'all' known: global, local",
+    ),
     "unknown adaptive inflation": (
         "&adaptive_inflation scheme = 'anderson' /",
         "&adaptive_inflation scheme 'anderson' known: none, miyoshi2011",
     ),
     "negative model error": ("&model_error sd = -1.0 /", "&model_error sd = -1.0 at least 0"),
     "negative limit": ("&observations gross_error_limit = -1.0 /", "gross_error_limit at least 0"),
+    "unknown weighting": (
+        "&quality_control weighting = 'tukey' /",
+        "&quality_control weighting 'tukey' none, huber, varqc",
+    ),
+    "no limit of Huber's": (
+        "&quality_control weighting = 'huber', huber_limit = 0.0 /",
+        "&quality_control huber_limit = 0.0 above 0.0",
+    ),
+    "gross errors only": (
+        "&quality_control weighting = 'varqc', gross_probability = 1.0 /",
+        "&quality_control gross_probability = 1.0 at most 0.999",
+    ),
+    "Huber's limit without Huber": (
+        "&quality_control huber_limit = 3.0 /",
+        "&quality_control huber_limit not used weighting = 'none'",
+    ),
+    "width of other weights": (
+        "&quality_control weighting = 'huber', gross_width = 3.0 /",
+        "&quality_control gross_width not used weighting = 'huber'",
+    ),
+    "negative correlation length": (
+        "&observations error_correlation_length = -1.0 /",
+        "&observations error_correlation_length at least 0",
+    ),
+    "negative spacing": ("&thinning spacing = -1.0 /", "&thinning spacing = -1.0 at least 0"),
+    "negative width": ("&superobbing width = -1.0 /", "&superobbing width = -1.0 at least 0"),
+    "factor of no superobservation": (
+        "&superobbing error_factor = 2.0 /",
+        "&superobbing error_factor not used width = 0.0",
+    ),
     "negative fields_every": ("&output fields_every = -1 /", "&output fields_every at least 0"),
     "negative checkpoints": ("&checkpoint every = -1 /", "&checkpoint every = -1 at least 0"),
     "unknown model": ("&cycle model = 'lorentz96' /", "&cycle model 'lorentz96' known: lorenz96"),
@@ -68,6 +111,30 @@ VALUES = {
     "unknown analysis": ("&cycle analysis = 'enkf' /", "&cycle analysis 'enkf' stochastic_enkf"),
     "unknown taper": ("&localisation taper = 'gc' /", "&localisation taper 'gc' gaspari_cohn"),
     "unknown start": ("&ensemble initial = 'file' /", "&ensemble initial 'file' climatology"),
+    "unknown kind": ("&observations kinds = 'value', 'cube' /", "kinds 'cube' known: value, abs,"),
+    "kind without quotes": ("&observations kinds = abs /", "&observations kinds in quotes 'abs'"),
+    "falling power": ("&observations power_exponent = 0.5 /", "power_exponent = 0.5 at least 1.0"),
+    "no cap": ("&observations power_cap = 0.0 /", "power_cap = 0.0 above 0.0"),
+    "no offset": ("&observations log_offset = 0.0 /", "log_offset = 0.0 above 0.0"),
+    "no width": ("&observations average_half_width = 0.0 /", "average_half_width above 0.0"),
+    "unknown network": ("&observations network = 'row' /", "network 'row' known: given,"),
+    "nothing drawn": ("&observations count = 0 /", "&observations count = 0 at least 1"),
+    "probability above 1": ("&observations probability = 1.1 /", "probability = 1.1 at most 1.0"),
+    "no probability": ("&observations probability = 0.0 /", "probability = 0.0 above 0.0"),
+    "never": ("&observations every = 0 /", "&observations every = 0 at least 1"),
+    "unknown errors": (
+        "&observations error_distribution = 'normal' /",
+        "&observations error_distribution 'normal' known: gaussian, laplace",
+    ),
+    "negative correlation": (
+        "&observations error_correlation_length = -1.0 /",
+        "&observations error_correlation_length = -1.0 at least 0.0",
+    ),
+    "share above 1": ("&observations gross_error_share = 1.5 /", "gross_error_share at most 1.0"),
+    "gross errors are smaller": (
+        "&observations gross_error_share = 0.1, gross_error_factor = 1.0 /",
+        "&observations gross_error_factor = 1.0 above 1.0",
+    ),
     "no output name": ("&output file = '' /", "&output file = '' file name is needed"),
 }
 
@@ -80,6 +147,26 @@ TOGETHER = {
         "&cycle analysis = 'stochastic_enkf' /\n&etkf rotation = .false. /",
         "line 2: &etkf not used",
     ),
+    "particles that can lose all weight": (
+        "&cycle analysis = 'local_particle_filter' /\n&local_particle_filter alpha = 1.0 /",
+        "line 2: &local_particle_filter alpha = 1.0 below 1",
+    ),
+    "particles that learn nothing": (
+        "&cycle analysis = 'local_particle_filter' /\n&local_particle_filter alpha = 0.0 /",
+        "line 2: &local_particle_filter alpha = 0.0 above 0.0",
+    ),
+    "rotation of the eakf": (
+        "&cycle analysis = 'eakf' /\n&ensrf rotation = .false. /",
+        "line 2: &ensrf not used",
+    ),
+    "one member of a serial filter": (
+        "&cycle analysis = 'ensrf' /\n&ensemble members = 1 /",
+        "&ensemble members = 1 'ensrf' at least 2",
+    ),
+    "radius of no taper": (
+        "&localisation taper = 'none', radius = 3.0 /",
+        "line 1: &localisation radius not used taper = 'none'",
+    ),
     "inflation of a free run": (
         "&cycle analysis = 'none' /\n&inflation posterior = 1.1 /",
         "line 2: &inflation not used",
@@ -88,9 +175,46 @@ TOGETHER = {
         "&cycle analysis = 'none' /\n&observations gross_error_limit = 3.0 /",
         "&observations gross_error_limit not used analysis = 'none'",
     ),
+    "weights of a free run": (
+        "&cycle analysis = 'none' /\n&quality_control weighting = 'huber' /",
+        "line 2: &quality_control not used",
+    ),
+    "weights of correlated errors": (
+        "&observations error_correlation_length = 2.0 /\n&quality_control weighting = 'huber' /",
+        "line 2: &quality_control weighting 'huber' independent error_correlation_length",
+    ),
+    "thinning for nobody": (
+        "&cycle analysis = 'climatology' /\n&thinning spacing = 2.0 /",
+        "line 2: &thinning not used",
+    ),
+    "thinning and superobservations": (
+        "&thinning spacing = 2.0 /\n&superobbing width = 2.0 /",
+        "line 2: &superobbing width &thinning one or the other",
+    ),
+    "superobservations of correlated errors": (
+        "&observations error_correlation_length = 2.0 /\n&superobbing width = 2.0 /",
+        "line 2: &superobbing width independent error_correlation_length",
+    ),
+    "superobservations for nobody": (
+        "&cycle analysis = 'none' /\n&superobbing width = 2.0 /",
+        "line 2: &superobbing not used",
+    ),
     "one member": (
         "&cycle analysis = 'etkf' /\n&ensemble members = 1 /",
         "&ensemble members = 1 'etkf' at least 2",
+    ),
+    "a widest radius without need": (
+        "&letkf radius_maximum = 9.0 /",
+        "&letkf radius_maximum = 9.0 not used without effective_observations",
+    ),
+    "no widest radius": (
+        "&letkf effective_observations = 9.0 /",
+        "&letkf radius_maximum = 0.0 above &localisation radius = 6.0",
+    ),
+    "an adaptive boxcar": (
+        "&letkf effective_observations = 9.0, radius_maximum = 9.0 /\n"
+        "&localisation taper = 'boxcar' /",
+        "&letkf effective_observations = 9.0 taper = 'boxcar' 'gaspari_cohn'",
     ),
     "interval between time steps": (
         "&cycle interval = 0.07 /",
@@ -116,6 +240,68 @@ TOGETHER = {
         "&observations source = 'file', file = 'x.nc', stride = 2.0 /",
         "&observations stride not used source = 'file'",
     ),
+    "kinds of a file": (
+        "&observations source = 'file', file = 'x.nc', kinds = 'abs' /",
+        "&observations kinds not used source = 'file'",
+    ),
+    "cap of no power": (
+        "&observations kinds = 'abs', 'log', power_cap = 9.0 /",
+        "&observations power_cap not used kind",
+    ),
+    "width of no average": ("&observations average_half_width = 9.0 /", "average_half_width used"),
+    "average wider than the circle": (
+        "&observations kinds = 'average', average_half_width = 20.1 /",
+        "&observations average_half_width = 20.1 half points, 40",
+    ),
+    "network of a file": (
+        "&observations source = 'file', file = 'x.nc', network = 'random_points' /",
+        "&observations network not used source = 'file'",
+    ),
+    "every of a file": (
+        "&observations source = 'file', file = 'x.nc', every = 2 /",
+        "&observations every not used source = 'file'",
+    ),
+    "count of given places": ("&observations count = 9 /", "count not used network = 'given'"),
+    "probability of random positions": (
+        "&observations network = 'random_positions', probability = 0.1 /",
+        "&observations probability not used network = 'random_positions'",
+    ),
+    "drift of random points": (
+        "&observations network = 'random_points', drift = 1.0 /",
+        "&observations drift not used network = 'random_points'",
+    ),
+    "positions of a random network": (
+        "&observations network = 'random_points', positions = 1.0 2.0 /",
+        "&observations positions not used network = 'random_points'",
+    ),
+    "nothing observed in the run": (
+        SHORT + "&observations every = 7 /",
+        "&observations every = 7 only 6 cycles",
+    ),
+    "no point drawn in the run": (
+        SHORT + "&observations network = 'random_points', probability = 1e-12 /",
+        "&observations probability = 1.0e-12 no point 6 cycles",
+    ),
+    "errors of a file": (
+        "&observations source = 'file', file = 'x.nc', error_distribution = 'laplace' /",
+        "&observations error_distribution not used source = 'file'",
+    ),
+    "gross errors of a file": (
+        "&observations source = 'file', file = 'x.nc', gross_error_share = 0.1 /",
+        "&observations gross_error_share not used source = 'file'",
+    ),
+    "factor of no gross errors": (
+        "&observations gross_error_factor = 3.0 /",
+        "&observations gross_error_factor not used gross_error_share = 0",
+    ),
+    "errors that cannot correlate": (
+        "&observations error_distribution = 'laplace', error_correlation_length = 2.0 /",
+        "&observations error_correlation_length needs error_distribution = 'gaussian'",
+    ),
+    "the same error twice": (
+        "&observations positions = 1.0, 3.0, 1.0, error_correlation_length = 2.0 /",
+        "&observations positions same error_correlation_length",
+    ),
     "positions and stride": ("&observations positions = 1.0, stride = 2.0 /", "positions stride"),
     "position off the circle": ("&observations positions = 0.0, 40.0 /", "positions 40.0 circle"),
     "offset off the circle": ("&observations offset = 40.0 /", "offset = 40.0 less points, 40"),
@@ -128,12 +314,41 @@ TOGETHER = {
         "&ensemble initial_sd = 0.1 /",
         "&ensemble initial_sd not used initial = 'climatology'",
     ),
+    "parameters of a model that has none": (
+        "&parameters estimate = .true. /",
+        "line 1: &parameters not used",
+    ),
+    "settings of parameters that are known": (
+        "&cycle model = 'lorenz96_forced' /\n&parameters first_guess = 7.0 /",
+        "&parameters first_guess not used estimate = .false.",
+    ),
+    "correlation of a single parameter": (
+        "&cycle model = 'lorenz96_forced' /\n"
+        "&parameters estimate = .true., correlation_length = 2.0 /",
+        "&parameters correlation_length not used scope = 'global'",
+    ),
+    "parameters of a free run": (
+        "&cycle model = 'lorenz96_forced', analysis = 'none' /\n&parameters estimate = .true. /",
+        "&parameters estimate = .true. analysis = 'none' filter",
+    ),
+    "bias of a file's observations": (
+        "&observations source = 'file', file = 'x.nc', bias = 0.5 /",
+        "&observations bias not used source = 'file'",
+    ),
+    "settings of a bias that is not estimated": (
+        "&observation_bias random_walk = 0.1 /",
+        "&observation_bias random_walk not used estimate = .false.",
+    ),
+    "bias of a free run": (
+        "&cycle analysis = 'none' /\n&observation_bias estimate = .true. /",
+        "line 2: &observation_bias not used",
+    ),
     "adaptive inflation of a free run": (
         "&cycle analysis = 'none' /\n&adaptive_inflation scheme = 'miyoshi2011' /",
         "line 2: &adaptive_inflation not used",
     ),
     "settings of no adaptive inflation": (
-        "&adaptive_inflation radius = 3.0 /",
+        "&adaptive_inflation radius = 4.0 /",
         "&adaptive_inflation radius not used scheme = 'none'",
     ),
     "adaptive inflation between no limits": (
@@ -151,6 +366,77 @@ TOGETHER = {
     "model error of a truth in a file": (
         "&truth source = 'file', file = 'x.nc' /\n&model_error truth_sd = 1.0 /",
         "&model_error truth_sd not used &truth source = 'file'",
+    ),
+    "CRPS without a truth": (
+        "&truth source = 'none' /\n&observations source = 'file', file = 'x.nc' /\n"
+        "&verification crps = .true. /",
+        "line 3: &verification crps = .true. no truth",
+    ),
+    "CRPS of one member": (
+        "&cycle analysis = 'none' /\n&ensemble members = 1 /\n&verification crps = .true. /",
+        "line 3: &verification crps &ensemble members = 1 at least 2",
+    ),
+    "ranks without a truth": (
+        "&truth source = 'none' /\n&observations source = 'file', file = 'x.nc' /\n"
+        "&verification rank_histogram = .true. /",
+        "line 3: &verification rank_histogram no truth",
+    ),
+    "events without a truth": (
+        "&truth source = 'none' /\n&observations source = 'file', file = 'x.nc' /\n"
+        "&verification thresholds = 1.0 /",
+        "line 3: &verification thresholds no truth",
+    ),
+    "thresholds in no order": (
+        "&verification thresholds = 5.0, 1.0 /",
+        "&verification thresholds must ascend",
+    ),
+    "points of no count": (
+        "&verification crps = .true., points_every = 2 /",
+        "&verification points_every not used without rank_histogram or thresholds",
+    ),
+    "too few points to count": (
+        "&verification rank_histogram = .true., points_every = 41 /",
+        "&verification points_every = 41 only 40 points",
+    ),
+    "half a region": (
+        "&verification regions = 0, 19, 20 /",
+        "&verification regions 3 values pairs",
+    ),
+    "a region off the circle": (
+        "&verification regions = 0, 40 /",
+        "&verification regions = 40.0 point, 0 to 39",
+    ),
+    "a region between points": ("&verification regions = 0.5, 9 /", "regions = 0.5 point"),
+    "forecasts without a truth": (
+        "&truth source = 'none' /\n&observations source = 'file', file = 'x.nc' /\n"
+        "&verification lead_times = 1.0 /",
+        "line 3: &verification lead_times no truth",
+    ),
+    "lead time between cycles": (
+        "&verification lead_times = 0.12 /",
+        "&verification lead_times = 0.12 multiple of interval = 0.05 in &cycle",
+    ),
+    "no lead time": ("&verification lead_times = 0.0 /", "&verification lead_times above 0"),
+    "lead times in no order": (
+        "&verification lead_times = 1.0, 0.5 /",
+        "&verification lead_times must ascend",
+    ),
+    "endless lead time": ("&verification lead_times = 1e9 /", "lead_times at most 50000.0"),
+    "forecasts to no lead time": (
+        "&verification forecasts_every = 5 /",
+        "&verification forecasts_every not used without lead_times",
+    ),
+    "a forecast to no lead time": (
+        "&verification forecast = 'ensemble' /",
+        "&verification forecast not used without lead_times",
+    ),
+    "unknown forecast": (
+        "&verification lead_times = 1.0, forecast = 'members' /",
+        "&verification forecast 'members' known: mean, ensemble",
+    ),
+    "forecasts in the burn-in only": (
+        "&cycle burn_in = 800 /\n&verification lead_times = 1.0, forecasts_every = 400 /",
+        "line 2: &verification forecasts_every = 400 burn_in = 800 of 1000 cycles",
     ),
     "fields after the end": (SHORT + "&output fields_every = 7 /", "&output fields_every 6 cycles"),
     "members after the end": (

@@ -32,6 +32,20 @@ CASES: dict[str, Groups] = {
     "numbers": {"inflation": {"posterior": 1.0 / 0.97}, "observations": {"error_sd": 1e-7 / 3}},
     "start": {"ensemble": {"initial": "truth", "initial_sd": 0.3}},
     "positions": {"observations": {"positions": [0.1, 7.999999, 1 / 3]}},
+    "kinds": {"observations": {"kinds": ["abs", "value", "average"], "average_half_width": 1.3}},
+    "random points": {"observations": {"network": "random_points", "probability": 1 / 3}},
+    "random positions": {"observations": {"network": "random_positions", "count": 7, "every": 2}},
+    "moving": {"observations": {"stride": 2.0, "drift": -0.1}},
+    "errors": {"observations": {"error_distribution": "laplace", "gross_error_share": 0.1}},
+    "correlated errors": {"observations": {"error_correlation_length": 1.7}},
+    "weights and superobservations": {
+        "quality_control": {"weighting": "varqc", "gross_probability": 1 / 3, "gross_width": 7.0},
+        "superobbing": {"width": 1.7, "error_factor": 1.1},
+    },
+    "correlated errors, thinned": {
+        "observations": {"error_correlation_length": 2.5},
+        "thinning": {"spacing": 1.5},
+    },
     "files": {
         "truth": {"source": "file", "file": "@/truth.nc"},
         "observations": {"source": "file", "file": "observations.nc"},
@@ -39,6 +53,18 @@ CASES: dict[str, Groups] = {
     "no truth": {
         "truth": {"source": "none"},
         "observations": {"source": "file", "file": "observations.nc"},
+    },
+    "verification": {
+        "verification": {
+            "crps": True,
+            "rank_histogram": True,
+            "thresholds": [1 / 3, 4.0],
+            "points_every": 2,
+            "regions": [0, 3, 6, 1],
+            "lead_times": [0.1, 0.25],
+            "forecasts_every": 4,
+            "forecast": "ensemble",
+        }
     },
     "output": {"output": {"members_every": 3, "fields_every": 2, "feedback": False}},
 }

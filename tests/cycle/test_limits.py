@@ -17,6 +17,8 @@ CYCLES = 20
 ROUNDING = 1e-10
 """Of states of size 10: errors of 1e-15 a cycle, grown by the flow for a time unit."""
 
+EXACT = 1e-12
+
 SHORT: Groups = {"cycle": {"cycles": CYCLES, "burn_in": 5}, "ensemble": {"members": 12}}
 NO_INFLATION: Groups = {"inflation": {"prior": 1.0, "posterior": 1.0}}
 FIELDS = ("truth", "background_mean", "background_sd", "analysis_mean", "analysis_sd")
@@ -36,7 +38,9 @@ def difference(run: Run, tmp_path: Path) -> Callable[[Groups, Groups], float]:
     return compare
 
 
-@pytest.mark.parametrize("name", ["letkf", "etkf", "stochastic_enkf"])
+@pytest.mark.parametrize(
+    "name", ["letkf", "etkf", "stochastic_enkf", "ensrf", "eakf", "local_particle_filter"]
+)
 def test_without_observations_and_inflation_a_filter_is_the_free_run(
     name: str, difference: Callable[[Groups, Groups], float]
 ) -> None:
@@ -44,7 +48,7 @@ def test_without_observations_and_inflation_a_filter_is_the_free_run(
         "cycle": {"analysis": name},
         "observations": {"gross_error_limit": 1e-9},
     }
-    if name != "stochastic_enkf":
+    if name in {"letkf", "etkf", "ensrf"}:
         rejecting[name] = {"rotation": False}
     free = {"cycle": {"analysis": "none"}}
     assert difference(nml.merge(rejecting, NO_INFLATION), free) < ROUNDING
@@ -60,6 +64,39 @@ def test_without_localisation_the_letkf_is_the_etkf(
     }
     etkf = {"cycle": {"analysis": "etkf"}, "etkf": {"rotation": False}}
     assert difference(letkf, etkf) < ROUNDING
+
+
+@pytest.mark.parametrize("name", ["ensrf", "eakf"])
+def test_one_observation_tells_all_square_root_filters_the_same(
+    name: str, difference: Callable[[Groups, Groups], float]
+) -> None:
+    """Then there is one gain and one analysis covariance; members may be turned, so one cycle."""
+    one: Groups = {
+        "cycle": {"cycles": 1, "burn_in": 0},
+        "observations": {"positions": [17.3]},
+    }
+    serial: Groups = {"cycle": {"analysis": name}, "localisation": {"taper": "none"}}
+    if name == "ensrf":
+        serial[name] = {"rotation": False}
+    etkf = {"cycle": {"analysis": "etkf"}, "etkf": {"rotation": False}}
+    assert difference(nml.merge(serial, one), nml.merge(etkf, one)) < EXACT
+
+
+@pytest.mark.parametrize("name", ["ensrf", "eakf"])
+def test_without_localisation_a_serial_filter_has_the_etkf_mean_and_spread(
+    name: str, difference: Callable[[Groups, Groups], float]
+) -> None:
+    serial: Groups = {"cycle": {"analysis": name}, "localisation": {"taper": "none"}}
+    one_cycle: Groups = {"cycle": {"cycles": 1, "burn_in": 0}}
+    etkf = {"cycle": {"analysis": "etkf"}}
+    assert difference(nml.merge(serial, one_cycle), nml.merge(etkf, one_cycle)) < ROUNDING
+
+
+def test_no_taper_is_a_boxcar_over_the_whole_circle(
+    difference: Callable[[Groups, Groups], float],
+) -> None:
+    everywhere = {"localisation": {"radius": 100.0, "taper": "boxcar"}}
+    assert difference({"localisation": {"taper": "none"}}, everywhere) == 0
 
 
 def test_a_rotation_changes_neither_mean_nor_spread_at_once(run: Run, tmp_path: Path) -> None:

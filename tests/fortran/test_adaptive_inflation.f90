@@ -49,7 +49,7 @@ contains
       type(domain_type), intent(inout) :: whole
       real(wp), intent(in) :: radius
       real(wp), parameter :: sd = 0.3_wp
-      real(wp), parameter :: damping = 0.9_wp
+      real(wp), parameter :: damping = 0.95_wp
       type(adaptive_inflation_config) :: config
       type(observations_type) :: observations
       type(observations_type) :: all_observations
@@ -116,7 +116,12 @@ contains
             variance = 2/p*((value*s + p)/s)**2
             value = (variance*value + sd**2*observed)/(variance + sd**2)
          end if
-         value = min(max(1 + damping*(value - 1), config%minimum), config%maximum)
+         if (p < 1) then
+            value = 1 + (damping*p + config%damping_unobserved*(1 - p))*(value - 1)
+         else
+            value = 1 + damping*(value - 1)
+         end if
+         value = min(max(value, config%minimum), config%maximum)
       end subroutine expect
    end subroutine check_formulas
 

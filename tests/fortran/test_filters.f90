@@ -3,7 +3,9 @@ module test_filters
    use, intrinsic :: ieee_arithmetic, only: ieee_value, ieee_positive_inf
    use da_analysis_denkf, only: new_denkf
    use da_analysis_enkf_n, only: finite_size_inflation
+   use da_analysis_eakf, only: new_eakf
    use da_analysis_ensemble_filter, only: ensemble_filter_type
+   use da_analysis_ensrf, only: ensrf_config, new_ensrf
    use da_analysis_etkf, only: etkf_config, new_etkf
    use da_analysis_letkf, only: letkf_config, new_letkf
    use da_analysis_stochastic_enkf, only: new_stochastic_enkf
@@ -43,6 +45,12 @@ contains
                         'etkf with rotation', .true.)
       call check_kalman(tests, domain, new_letkf(letkf_config(rotation=.false.), localisation), &
                         'letkf without localisation', .true.)
+      call check_kalman(tests, domain, new_eakf(localisation), 'eakf without localisation', .true.)
+      localisation%taper = 'none'
+      call check_kalman(tests, domain, new_ensrf(ensrf_config(rotation=.false.), localisation), &
+                        'global ensrf', .true.)
+      call check_kalman(tests, domain, new_ensrf(ensrf_config(rotation=.true.), localisation), &
+                        'global ensrf with rotation', .true.)
       call check_kalman(tests, domain, new_denkf(), 'denkf', .false.)
       call check_finite_size(tests)
       call check_relaxation(tests, domain)

@@ -154,7 +154,7 @@ contains
       call first_members(domain, ensemble%x)
       allocate (ensemble%carried(0))
       call scheme%carry_along(domain, ensemble)
-      call scheme%begin(ensemble)
+      call scheme%take_first(ensemble)
       call model%forecast(domain, window*scheme%steps, ensemble%x)
       observations = values_on(domain)
       ! One cycle short of a full window's end, so that the start stays where it is.

@@ -1,6 +1,8 @@
 !> The local filter's fast path against a plain one: an eigen-decomposition for each point.
 module test_letkf
    use da_analysis_letkf, only: letkf_type, letkf_config, new_letkf
+   use da_analysis_letkf_interpolation, only: coarse_point, coarse_number
+   use da_analysis_local_observations, only: adaptivity_type
    use da_base_domain, only: domain_type, new_domain
    use da_base_error, only: error_type
    use da_base_inverse_root, only: inverse_root_nodes
@@ -18,20 +20,31 @@ module test_letkf
    private
    public :: test_letkf_suite
 
+   !> Where the radius adapts; some points want more observations than that reaches, some less than
+   !> the least radius gives.
+   real(wp), parameter :: radius_maximum = 2.4_wp
+
 contains
 
    subroutine test_letkf_suite(tests)
       type(testing_type), intent(inout) :: tests
       integer, parameter :: members(5) = [2, 3, 7, 20, 41]
       real(wp), parameter :: radii(3) = [0.4_wp, 2.0_wp, 30.0_wp]
+      integer :: every
       integer :: m
       integer :: r
 
       call check_inverse_root(tests)
+      call check_coarse_grid(tests)
       do m = 1, size(members)
          do r = 1, size(radii)
             call check_against_plain(tests, members(m), radii(r), 'gaspari_cohn', 1.0_wp)
+            do every = 2, 5, 3
+               call check_against_plain(tests, members(m), radii(r), 'gaspari_cohn', 1.0_wp, every)
+            end do
          end do
+         call check_against_plain(tests, members(m), 1.1_wp, 'gaspari_cohn', 1.0_wp, 1, 6.0_wp)
+         call check_against_plain(tests, members(m), 1.1_wp, 'gaspari_cohn', 1.0_wp, 3, 11.0_wp)
          call check_against_plain(tests, members(m), 3.0_wp, 'boxcar', 1.0_wp)
          call check_against_plain(tests, members(m), 3.0_wp, 'gaspari_cohn', 300.0_wp)
       end do
@@ -61,14 +74,32 @@ contains
       end do
    end subroutine check_inverse_root
 
+   !> Coarse points 0, 3, 6 and 9 of ten, and so on round the circle, the last gap shorter.
+   subroutine check_coarse_grid(tests)
+      type(testing_type), intent(inout) :: tests
+      integer, parameter :: points(-10:19) = [-10, -10, -10, -7, -7, -7, -4, -4, -4, -1, &
+         0, 0, 0, 3, 3, 3, 6, 6, 6, 9, 10, 10, 10, 13, 13, 13, 16, 16, 16, 19]
+      logical :: right
+      integer :: i
+
+      right = .true.
+      do i = lbound(points, 1), ubound(points, 1)
+         right = right .and. coarse_point(10, 3, coarse_number(10, 3, i)) == points(i)
+      end do
+      call tests%check(right, 'coarse points lie where they should')
+   end subroutine check_coarse_grid
+
    !> Ensemble spread `spread` against observation errors near 1.
-   subroutine check_against_plain(tests, members, radius, taper, spread)
+   subroutine check_against_plain(tests, members, radius, taper, spread, weights_every, wanted)
       type(testing_type), intent(inout) :: tests
       integer, intent(in) :: members
       real(wp), intent(in) :: radius
       character(len=*), intent(in) :: taper
       real(wp), intent(in) :: spread
+      integer, intent(in), optional :: weights_every
+      real(wp), intent(in), optional :: wanted
       integer, parameter :: points = 43
+      type(letkf_config) :: config
       type(localisation_config) :: localisation
       type(domain_type) :: domain
       type(letkf_type) :: filter
@@ -81,7 +112,9 @@ contains
 
       localisation%radius = radius
       localisation%taper = taper
-      filter = new_letkf(letkf_config(rotation=.true.), localisation)
+      if (present(weights_every)) config%weights_every = weights_every
+      if (present(wanted)) config%adaptivity = adaptivity_type(wanted, radius_maximum)
+      filter = new_letkf(config, localisation)
       filter%inflation = no_inflation
       call new_domain(points, tests%communicator, domain, error)
       ensemble%members = members
@@ -93,7 +126,8 @@ contains
       call make_observations(domain, observations)
       call filter%update(domain, 1, observations, ensemble, error)
       call tests%check(.not. allocated(error), 'letkf runs')
-      call plain_letkf(localisation, points, members, before(:, 1, :), expected)
+      call plain_letkf(localisation, config%weights_every, config%adaptivity, points, members, &
+                       before(:, 1, :), expected)
       difference = maxval(abs(ensemble%x(:, 1, :) - expected(domain%first:domain%last, :)))
       call tests%check_small(difference, 1.0e-10_wp*spread, &
                              'the fast letkf agrees with the plain one')
@@ -109,58 +143,120 @@ contains
       where (nint(10*observations%position) == 20) observations%qc = qc_missing
    end subroutine make_observations
 
-   !> Hunt et al. (2007) by the book, on a whole circle with the observations of `observations_on`.
-   subroutine plain_letkf(localisation, points, members, x, analysis)
+   !> Hunt et al. (2007) by the book, on a whole circle with the observations of `observations_on`;
+   !> between every `every`-th point, weights by linear interpolation (Yang et al. 2009).
+   subroutine plain_letkf(localisation, every, adaptivity, points, members, x, analysis)
       type(localisation_config), intent(in) :: localisation
+      integer, intent(in) :: every
+      type(adaptivity_type), intent(in) :: adaptivity
       integer, intent(in) :: points
       integer, intent(in) :: members
       real(wp), intent(in) :: x(points, members)
       real(wp), intent(out) :: analysis(points, members)
+      real(wp), dimension(members, members) :: left, right, rotation
+      real(wp), dimension(members) :: row
+      real(wp) :: average
+      real(wp) :: beyond
+      integer :: next
+      integer :: i
+      integer :: k
+
+      call random_rotation(random_key_type(seed=0, stream=stream_rotation, cycle=1), rotation)
+      call plain_weights(plain_radius(localisation, adaptivity, points, 1), points, members, x, &
+                         rotation, 1, right)
+      do k = 1, points, every
+         next = min(k + every, points + 1)
+         left = right
+         i = modulo(next - 1, points) + 1
+         call plain_weights(plain_radius(localisation, adaptivity, points, i), points, members, x, &
+                            rotation, i, right)
+         do i = k, next - 1
+            beyond = real(i - k, wp)/(next - k)
+            average = sum(x(i, :))/members
+            row = x(i, :) - average
+            analysis(i, :) = average + matmul(row, (1 - beyond)*left + beyond*right)
+         end do
+      end do
+   end subroutine plain_letkf
+
+   !> The localisation with the radius that point i has, by bisection.
+   function plain_radius(localisation, adaptivity, points, i) result(adapted)
+      type(localisation_config), intent(in) :: localisation
+      type(adaptivity_type), intent(in) :: adaptivity
+      integer, intent(in) :: points
+      integer, intent(in) :: i
+      type(localisation_config) :: adapted
+      real(wp) :: ends(2)
+      real(wp) :: weight(1)
+      real(wp) :: distance
+      real(wp) :: total
+      integer :: step
+      integer :: cell
+      integer :: j
+
+      adapted = localisation
+      if (.not. adaptivity%effective_observations > 0) return
+      ends = [localisation%radius, adaptivity%radius_maximum]
+      do step = 1, 60
+         adapted%radius = sum(ends)/2
+         total = 0
+         do cell = 1, points
+            do j = 1, mod(cell, 4)
+               if (nint(10*(cell - 1 + 0.3_wp*(j - 1))) == 20) cycle
+               distance = modulo(cell - 1 + 0.3_wp*(j - 1) - (i - 1), real(points, wp))
+               call tapers(adapted, 1, [min(distance, points - distance)], weight)
+               total = total + weight(1)
+            end do
+         end do
+         ends(merge(1, 2, total < adaptivity%effective_observations)) = adapted%radius
+      end do
+   end function plain_radius
+
+   !> The matrix that an analysis at point i multiplies anomalies by, the mean's weights included.
+   subroutine plain_weights(localisation, points, members, x, rotation, i, weights)
+      type(localisation_config), intent(in) :: localisation
+      integer, intent(in) :: points
+      integer, intent(in) :: members
+      real(wp), intent(in) :: x(points, members)
+      real(wp), intent(in) :: rotation(members, members)
+      integer, intent(in) :: i
+      real(wp), intent(out) :: weights(members, members)
       type(eigen_type) :: eigen
       type(error_type), allocatable :: error
-      real(wp), dimension(members, members) :: s, root, inverse, rotation
+      real(wp), dimension(members, members) :: s, root, inverse
       real(wp), dimension(members) :: y, row, projected
       real(wp) :: weight(1)
       real(wp) :: position
       real(wp) :: sd
       real(wp) :: distance
       real(wp) :: average
-      real(wp) :: innovation
       integer :: cell
-      integer :: i
       integer :: j
       integer :: k
 
-      call random_rotation(random_key_type(seed=0, stream=stream_rotation, cycle=1), rotation)
       call new_eigen(members, eigen)
-      do i = 1, points
-         s = identity(members)
-         projected = 0
-         do cell = 1, points
-            do j = 1, mod(cell, 4)
-               position = cell - 1 + 0.3_wp*(j - 1)
-               if (nint(10*position) == 20) cycle
-               distance = modulo(position - (i - 1), real(points, wp))
-               call tapers(localisation, 1, [min(distance, points - distance)], weight)
-               row = (1 - 0.3_wp*(j - 1))*x(cell, :) + 0.3_wp*(j - 1)*x(modulo(cell, points) + 1, :)
-               average = sum(row)/members
-               sd = 1 + 0.1_wp*modulo(position, 3.0_wp)
-               y = (row - average)/(sd*sqrt(members - 1.0_wp))
-               innovation = (sin(position) - average)/sd
-               do k = 1, members
-                  s(:, k) = s(:, k) + weight(1)*y*y(k)
-               end do
-               projected = projected + weight(1)*y*innovation
+      s = identity(members)
+      projected = 0
+      do cell = 1, points
+         do j = 1, mod(cell, 4)
+            position = cell - 1 + 0.3_wp*(j - 1)
+            if (nint(10*position) == 20) cycle
+            distance = modulo(position - (i - 1), real(points, wp))
+            call tapers(localisation, 1, [min(distance, points - distance)], weight)
+            row = (1 - 0.3_wp*(j - 1))*x(cell, :) + 0.3_wp*(j - 1)*x(modulo(cell, points) + 1, :)
+            average = sum(row)/members
+            sd = 1 + 0.1_wp*modulo(position, 3.0_wp)
+            y = (row - average)/(sd*sqrt(members - 1.0_wp))
+            do k = 1, members
+               s(:, k) = s(:, k) + weight(1)*y*y(k)
             end do
+            projected = projected + weight(1)*y*(sin(position) - average)/sd
          end do
-         call eigen%decompose(s, error)
-         call eigen%compose(1/sqrt(eigen%values), root)
-         call eigen%compose(1/eigen%values, inverse)
-         average = sum(x(i, :))/members
-         row = x(i, :) - average
-         analysis(i, :) = average + dot_product(row, matmul(inverse, projected))/sqrt(members &
-                                                                                      - 1.0_wp) &
-                          + matmul(matmul(row, root), rotation)
       end do
-   end subroutine plain_letkf
+      call eigen%decompose(s, error)
+      call eigen%compose(1/sqrt(eigen%values), root)
+      call eigen%compose(1/eigen%values, inverse)
+      weights = matmul(root, rotation) &
+                + spread(matmul(inverse, projected)/sqrt(members - 1.0_wp), 2, members)
+   end subroutine plain_weights
 end module test_letkf

@@ -4,7 +4,8 @@ module test_noise
    use da_base_domain, only: domain_type, new_domain
    use da_base_error, only: error_type
    use da_base_kinds, only: wp, i8
-   use da_base_random, only: random_key_type, normals
+   use da_base_random, only: random_key_type, normals, stream_model_error, &
+      stream_truth_error
    use da_ensemble_model_error, only: model_error_type, model_error_config, new_model_error
    use da_ensemble_noise, only: noise_type, new_noise
    use testing, only: testing_type
@@ -109,10 +110,10 @@ contains
       truth = 1
       call model_error%disturb_members(domain, 5, x)
       call model_error%disturb_truth(domain, 5, truth)
-      call normals(random_key_type(3, 21, 5, 2), int(domain%first - 1, i8), z)
+      call normals(random_key_type(3, stream_model_error, 5, 2), int(domain%first - 1, i8), z)
       call tests%check(all(abs(x(:, 1, 2) - (1 + z)) <= epsilon(z)*10), 'a member''s model error')
       call tests%check(all(abs(x(:, 2, :) - 1) <= 0), 'only the first component errs')
-      call normals(random_key_type(3, 22, 5, 1), int(domain%first - 1, i8), z)
+      call normals(random_key_type(3, stream_truth_error, 5, 1), int(domain%first - 1, i8), z)
       call tests%check(all(abs(truth(:, 1, 1) - (1 + 0.5_wp*z)) <= epsilon(z)*10), &
                        'the truth''s model error')
    end subroutine check_model_error

@@ -13,9 +13,13 @@ module test_operators
    use da_covariance_hybrid, only: hybrid_type, new_hybrid
    use da_model_lorenz96, only: lorenz96_type, lorenz96_config, new_lorenz96
    use da_model_lorenz96_cubic, only: lorenz96_cubic_type, lorenz96_cubic_config, new_lorenz96_cubic
+   use da_model_lorenz96_forced, only: lorenz96_forced_type, lorenz96_forced_config, &
+      new_lorenz96_forced
    use da_model_lorenz96_two_scale, only: lorenz96_two_scale_type, lorenz96_two_scale_config, &
       new_lorenz96_two_scale
    use da_observation_interpolation, only: interpolation_type, new_interpolation
+   use da_observation_kinds, only: known_kinds
+   use da_observation_mixture, only: mixture_type, new_mixture
    use da_observation_type, only: observations_type, new_observations
    use da_operator_checks, only: taylor_remainders, adjoint_defect, random_field
    use da_operator_composition, only: composition_type, new_composition
@@ -23,21 +27,28 @@ module test_operators
    use testing, only: testing_type
    implicit none
    private
-   public :: test_operators_suite, observations_on
+   public :: test_operators_suite, observations_on, mixture_on
 
 contains
 
    subroutine test_operators_suite(tests)
       type(testing_type), intent(inout) :: tests
       integer, parameter :: sizes(4) = [13, 40, 41, 5000]
+      !> Far from the kinks of some kinds, where no remainder is small.
+      real(wp), parameter :: one_sign = 20
       type(domain_type) :: domain
       type(domain_type) :: whole
       type(lorenz96_type) :: model
       type(lorenz96_cubic_type) :: cubic
+      type(lorenz96_forced_type) :: forced
       type(lorenz96_two_scale_type) :: two_scale
       type(lorenz96_two_scale_type) :: one_fast
       type(interpolation_type) :: observe
       type(interpolation_type) :: observe_whole
+      type(mixture_type) :: mixture
+      type(mixture_type) :: mixture_whole
+      type(mixture_type) :: wide
+      type(mixture_type) :: wide_whole
       type(composition_type) :: two_steps
       type(composition_type) :: observed
       type(composition_type) :: observed_whole
@@ -58,9 +69,17 @@ contains
          two_scale = new_lorenz96_two_scale(lorenz96_two_scale_config(n=sizes(s), fast=3))
          one_fast = new_lorenz96_two_scale(lorenz96_two_scale_config(n=sizes(s), fast=1))
          call check_operator(tests, 'lorenz96_cubic', cubic, cubic, domain, whole)
+         forced = new_lorenz96_forced(lorenz96_forced_config(n=sizes(s)))
+         call check_operator(tests, 'lorenz96_forced', forced, forced, domain, whole)
          call check_operator(tests, 'lorenz96_two_scale', two_scale, two_scale, domain, whole)
          call check_operator(tests, 'one fast variable', one_fast, one_fast, domain, whole)
          call check_operator(tests, 'interpolation', observe, observe_whole, domain, whole)
+         mixture = new_mixture(mixture_on(domain, 2.2_wp), domain)
+         mixture_whole = new_mixture(mixture_on(whole, 2.2_wp), whole)
+         call check_operator(tests, 'all kinds', mixture, mixture_whole, domain, whole, one_sign)
+         wide = new_mixture(mixture_on(domain, 6.5_wp), domain)
+         wide_whole = new_mixture(mixture_on(whole, 6.5_wp), whole)
+         call check_operator(tests, 'wide averages', wide, wide_whole, domain, whole, one_sign)
          call check_operator(tests, 'two model steps', two_steps, two_steps, domain, whole)
          call check_operator(tests, 'observed model', observed, observed_whole, domain, whole)
          call check_covariances(tests, domain, whole)
@@ -127,21 +146,39 @@ contains
       call observations%count_ranks(domain)
    end function observations_on
 
+   !> The same observations with all kinds in turn.
+   function mixture_on(domain, half_width) result(observations)
+      type(domain_type), intent(in) :: domain
+      real(wp), intent(in) :: half_width
+      type(observations_type) :: observations
+      integer :: j
+
+      observations = observations_on(domain)
+      observations%kind = [(known_kinds(mod(int(observations%before) + j, size(known_kinds)) + 1), &
+                            j=1, observations%n)]
+      observations%parameters%exponent = 1.5_wp
+      observations%parameters%cap = 1000
+      observations%parameters%half_width = half_width
+      call observations%count_ranks(domain)
+   end function mixture_on
+
    !> `operator` on the domain of all ranks, and the same one on a domain that is whole on this
-   !> rank.
-   subroutine check_operator(tests, name, operator, operator_whole, domain, whole)
+   !> rank; `average` is that of the state.
+   subroutine check_operator(tests, name, operator, operator_whole, domain, whole, average)
       type(testing_type), intent(inout) :: tests
       character(len=*), intent(in) :: name
       class(operator_type), intent(in) :: operator
       class(operator_type), intent(in) :: operator_whole
       type(domain_type), intent(inout) :: domain
       type(domain_type), intent(inout) :: whole
+      real(wp), intent(in), optional :: average
       integer, parameter :: batch = 3
       real(wp), parameter :: alphas(3) = [1.0e-2_wp, 1.0e-3_wp, 1.0e-4_wp]
       real(wp), parameter :: rounding = 1.0e-9_wp
       real(wp), allocatable, dimension(:, :, :) :: x, dx, dy, x_whole, dx_whole, dy_whole
       real(wp) :: remainders(size(alphas))
       real(wp) :: defect
+      real(wp) :: shift
       integer(i8) :: before
 
       before = domain%communicator%count_before(int(operator%rows(domain), i8))
@@ -157,8 +194,10 @@ contains
       call random_field(random_key_type(seed=1), 0_i8, x_whole)
       call random_field(random_key_type(seed=2), 0_i8, dx_whole)
       call random_field(random_key_type(seed=3), 0_i8, dy_whole)
-      x = 2.3_wp + 3.6_wp*x
-      x_whole = 2.3_wp + 3.6_wp*x_whole
+      shift = 2.3_wp
+      if (present(average)) shift = average
+      x = shift + 3.6_wp*x
+      x_whole = shift + 3.6_wp*x_whole
 
       call taylor_remainders(operator, domain, x, dx, alphas, remainders)
       call tests%check(all(remainders < rounding) .or. &

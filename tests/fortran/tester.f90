@@ -5,17 +5,25 @@ program tester
    use test_adaptive_inflation, only: test_adaptive_inflation_suite
    use test_carried, only: test_carried_suite
    use test_domain, only: test_domain_suite
+   use test_errors, only: test_errors_suite
    use test_filters, only: test_filters_suite
    use test_ienks, only: test_ienks_suite
    use test_letkf, only: test_letkf_suite
    use test_linear_algebra, only: test_linear_algebra_suite
    use test_namelists, only: test_namelists_suite
+   use test_networks, only: test_networks_suite
    use test_noise, only: test_noise_suite
+   use test_observation_bias, only: test_observation_bias_suite
    use test_observations, only: test_observations_suite
    use test_operators, only: test_operators_suite
+   use test_parameters, only: test_parameters_suite
+   use test_particles, only: test_particles_suite
    use test_random, only: test_random_suite
    use test_record, only: test_record_suite
+   use test_serial, only: test_serial_suite
    use test_sums, only: test_sums_suite
+   use test_treatment, only: test_treatment_suite
+   use test_verification, only: test_verification_suite
    use test_variational, only: test_variational_suite
    use testing, only: testing_type
    implicit none
@@ -41,22 +49,38 @@ program tester
       call test_operators_suite(tests)
    case ('observations')
       call test_observations_suite(tests)
+   case ('networks')
+      call test_networks_suite(tests)
+   case ('errors')
+      call test_errors_suite(tests)
+   case ('treatment')
+      call test_treatment_suite(tests)
    case ('filters')
       call test_filters_suite(tests)
    case ('letkf')
       call test_letkf_suite(tests)
+   case ('serial')
+      call test_serial_suite(tests)
+   case ('particles')
+      call test_particles_suite(tests)
    case ('record')
       call test_record_suite(tests)
-   case ('ienks')
-      call test_ienks_suite(tests)
-   case ('variational')
-      call test_variational_suite(tests)
    case ('noise')
       call test_noise_suite(tests)
    case ('adaptive_inflation')
       call test_adaptive_inflation_suite(tests)
+   case ('parameters')
+      call test_parameters_suite(tests)
+   case ('observation_bias')
+      call test_observation_bias_suite(tests)
    case ('carried')
       call test_carried_suite(tests)
+   case ('verification')
+      call test_verification_suite(tests)
+   case ('variational')
+      call test_variational_suite(tests)
+   case ('ienks')
+      call test_ienks_suite(tests)
    end select
    if (tests%communicator%is_root()) print '(i0,a,i0,a)', tests%passed, ' passed, ', &
       tests%failed, ' failed'

@@ -13,6 +13,8 @@ from dacycle.verification.time_mean import time_mean
 
 INTERVAL = 0.05
 OBSERVATIONS_A_CYCLE = 20
+MEMBERS = 9
+FORECASTS_EVERY = 10
 EFFECTIVE_NAMELIST = "&cycle\n  cycles = 300\n  burn_in = 50\n/\n&output\n  file = 'run.nc'\n/\n"
 
 
@@ -25,6 +27,7 @@ def write_run(
     truth: bool = True,
     fields_every: int = 1,
     feedback: bool = True,
+    verification: bool = False,
     attributes: dict[str, Any] | None = None,
 ) -> Path:
     """Write a run file; `attributes` overrides global ones."""
@@ -48,6 +51,8 @@ def write_run(
             _add_fields(file, random, time[fields_every - 1 :: fields_every], n, truth)
         if feedback:
             _add_feedback(file, random, time)
+        if verification:
+            _add_verification(file, random, time, n, burn_in)
     return path
 
 
@@ -146,3 +151,70 @@ def _add_feedback(
     _add(file, "obs_background_sd", shape, np.full(rows, 0.25))
     _add(file, "obs_analysis", shape, background)
     _add(file, "obs_qc", shape, np.where(np.arange(rows) % 50 == 0, 7, 0).astype(np.int32))
+
+
+def _add_verification(
+    file: netCDF4.Dataset,
+    random: np.random.Generator,
+    time: np.ndarray[Any, Any],
+    n: int,
+    burn_in: int,
+) -> None:
+    """What `&verification` adds: perfect ranks and events, made-up series, growing errors."""
+    classes = np.arange(MEMBERS + 1.0)
+    lead = np.array([0.5, 1.0, 2.0, 4.0])
+    thresholds = np.array([0.0, 4.0])
+    _add(file, "rank", ("rank",), classes)
+    _add(file, "members_above", ("members_above",), classes)
+    _add(file, "threshold", ("threshold",), thresholds)
+    _add(file, "region_first", ("region",), np.array([0.0, n - 5.0]))
+    _add(file, "region_last", ("region",), np.array([9.0, 4.0]))
+    starts = time[FORECASTS_EVERY - 1 :: FORECASTS_EVERY]
+    _add(file, "forecast_time", ("forecast_time",), starts)
+    _add(file, "lead", ("lead",), lead)
+    foretold = random.multinomial(n, np.full(classes.size, 1 / classes.size), (time.size, 2))
+    come = random.binomial(foretold, classes / MEMBERS)
+    growing = 3.6 * np.array([0.1, 0.2, 0.7, 1.0])
+    tables: dict[str, tuple[tuple[str, ...], np.ndarray[Any, Any]]] = {
+        "event_forecasts": (("time", "threshold", "members_above"), foretold),
+        "event_occurrences": (("time", "threshold", "members_above"), come),
+        "brier_score": (("time", "threshold"), random.uniform(0.1, 0.2, (time.size, 2))),
+        "forecast_rmse": (("forecast_time", "lead"), _around(random, growing, starts.size)),
+        "forecast_spread": (("forecast_time", "lead"), _around(random, growing, starts.size)),
+        "forecast_correlation": (
+            ("forecast_time", "lead"),
+            _around(random, 1 - growing / 3.6, starts.size),
+        ),
+        "forecast_truth_sd": (
+            ("forecast_time", "lead"),
+            _around(random, np.full(lead.size, 3.6), starts.size),
+        ),
+    }
+    for state in ("background", "analysis"):
+        ranks = random.multinomial(n, np.full(classes.size, 1 / classes.size), time.size)
+        tables[f"{state}_ranks"] = (("time", "rank"), ranks)
+        tables[f"{state}_crps"] = (("time",), random.uniform(0.1, 0.2, time.size))
+        tables[f"{state}_region_rmse"] = (
+            ("time", "region"),
+            random.uniform(0.1, 0.2, (time.size, 2)),
+        )
+    for name, (dimensions, values) in tables.items():
+        first = burn_in // (FORECASTS_EVERY if "forecast_time" in dimensions else 1)
+        columns = values.reshape(values.shape[0], -1)[first:].astype(float).T
+        means = [time_mean(column) for column in columns]
+        _add(
+            file,
+            name,
+            dimensions,
+            values.astype(float),
+            time_mean=np.array([one.mean for one in means]),
+            standard_error=np.array([one.standard_error for one in means]),
+            maximum=np.array([one.maximum for one in means]),
+            burn_in=np.int32(burn_in),
+        )
+
+
+def _around(
+    random: np.random.Generator, centre: np.ndarray[Any, Any], rows: int
+) -> np.ndarray[Any, Any]:
+    return np.asarray(centre * random.uniform(0.95, 1.05, (rows, centre.size)))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import netCDF4
+import numpy as np
 import pytest
 
 from dacycle.cli import main
@@ -34,7 +35,7 @@ def test_run_then_score_then_plot(here: Path, capsys: pytest.CaptureFixture[str]
 
 
 def sorted_pictures(folder: Path) -> list[Path]:
-    order = ["scores", "hovmoeller", "innovations"]
+    order = ["scores", "hovmoeller", "innovations", "desroziers", "spectra"]
     return sorted(folder.iterdir(), key=lambda path: order.index(path.stem.rpartition("_")[2]))
 
 
@@ -77,6 +78,8 @@ def test_check_and_defaults(capsys: pytest.CaptureFixture[str]) -> None:
         (["check", "wrong.nml"], "wrong.nml, line 1: &lorenz96 forcng is not a known key"),
         (["score", "none.nc"], "none.nc: no such file"),
         (["plot", "none.nc"], "none.nc: no such file"),
+        (["plot", "ranks", "run.nc"], "run: no data for the picture 'ranks'"),
+        (["plot", "ranks", "skill"], "no run file is named, only pictures: ranks, skill"),
         (["score", "run.nc", "--published", "none.toml"], "none.toml: No such file"),
         (["plot", "run.nc", "-o", "wrong.nml"], "wrong.nml: File exists"),
     ],
@@ -122,6 +125,28 @@ def test_a_file_that_contradicts_itself_is_told(
         file["analysis_rmse"].time_mean = 0.1
     assert main(["score", "run.nc"]) == 1
     assert "warning: run.nc: analysis_rmse: mean is stated as 0.1" in capsys.readouterr().err
+
+
+def test_what_is_verified_is_printed_and_drawn(
+    make_run: MakeRun, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_run(verification=True)
+    assert main(["score", "run.nc"]) == 0
+    printed = capsys.readouterr().out
+    for line in ("background CRPS", "rank dispersion", "reliability", "forecast RMSE at 0.5"):
+        assert line in printed
+    assert main(["plot", "skill", "ranks", "run.nc"]) == 0
+    assert capsys.readouterr().out.split() == ["run_skill.png", "run_ranks.png"]
+
+
+def test_a_table_that_contradicts_itself_is_told(
+    make_run: MakeRun, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with netCDF4.Dataset(make_run(verification=True), "a") as file:
+        stated = file["forecast_rmse"].time_mean
+        file["forecast_rmse"].time_mean = stated + np.array([0.0, 0.0, 1e-6, 0.0])
+    assert main(["score", "run.nc"]) == 1
+    assert "forecast_rmse: mean of column 2 is stated as" in capsys.readouterr().err
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,8 +11,8 @@ from dacycle.verification.scores import burn_in, read_scores, with_error
 
 __all__ = ["innovations", "normalised_innovations"]
 
-EVALUATED = (0, 1)
-"""Values of `obs_qc` for an observation that was assimilated, or only compared with."""
+EVALUATED = (0, 1, 9)
+"""Values of `obs_qc` for an observation that was assimilated (alone or merged) or only compared."""
 
 MOST_OBSERVATIONS = 1_000_000
 """Rows of feedback in the histogram, the last ones: more would not change it."""

@@ -22,7 +22,15 @@ SCORES = (
 )
 """The score variables of a run file, analysis first."""
 
-ESTIMATES = ("inflation_mean",)
+ESTIMATES = (
+    "inflation_mean",
+    "parameter_mean",
+    "parameter_spread",
+    "parameter_rmse",
+    "bias_mean",
+    "bias_spread",
+    "smoothed_rmse",
+)
 """Those of what a run estimates beside the state; only such a run has them."""
 
 AGREEMENT = 1e-9
@@ -78,11 +86,12 @@ def disagreements(run: xr.Dataset) -> list[str]:
 def with_error(mean: float, standard_error: float) -> str:
     """`0.1993 ± 0.0012`: the mean to the second digit of its standard error, `-` if there is none.
 
-    Without an error to go by, or with an error of zero, four significant digits are shown.
+    Without an error to go by, or with one that is zero or rounding alone, four significant digits
+    are shown.
     """
     if not np.isfinite(mean):
         return "-"
-    if not np.isfinite(standard_error) or standard_error <= 0:
+    if not standard_error > AGREEMENT * abs(mean):
         return f"{mean:.4g}"
     decimals = max(0, 1 - int(np.floor(np.log10(standard_error))))
     return f"{mean:.{decimals}f} ± {standard_error:.{decimals}f}"

@@ -6,8 +6,8 @@ sequence of Geyer (1992): with Gamma_m = gamma_{2m} + gamma_{2m+1},
 
     var(mean) = (-gamma_0 + 2 sum_{m=0}^{M} Gamma_m) / n,
 
-M being the last m before the first Gamma_m that is not positive. `da_cycle` computes the standard
-errors in its output in the same way.
+M being the last m before the first Gamma_m that is not positive, but for rounding. `da_cycle`
+computes the standard errors in its output in the same way.
 
 Geyer, C. J. (1992): Practical Markov chain Monte Carlo. Statistical Science, 7, 473-483.
 """
@@ -18,6 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = ["TimeMean", "autocovariance", "time_mean"]
+
+ROUNDING = 1e-10
+"""Of gamma_0: what is smaller is zero. Of counts a pair of autocovariances may be."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ def _standard_error(series: NDArray[np.float64]) -> float:
         return float("nan")
     gamma = autocovariance(series)
     pairs = gamma[: n - n % 2].reshape(-1, 2).sum(axis=1)
-    stopped = np.flatnonzero(pairs <= 0)
+    stopped = np.flatnonzero(pairs <= ROUNDING * gamma[0])
     positive = pairs[: stopped[0]] if stopped.size else pairs
     variance = (-gamma[0] + 2 * np.sum(positive)) / n
-    return float(np.sqrt(max(variance, 0.0)))
+    return float(np.sqrt(variance)) if variance > ROUNDING * gamma[0] / n else 0.0

@@ -29,11 +29,21 @@ CASES: dict[str, Groups] = {
     "enkf_n": {"cycle": {"analysis": "enkf_n"}},
     "denkf": {"cycle": {"analysis": "denkf"}},
     "stochastic_enkf": {"cycle": {"analysis": "stochastic_enkf"}},
-    "var3d": {"cycle": {"analysis": "var3d"}},
-    "ienks": {"cycle": {"analysis": "ienks"}, "ienks": {"window": 5}},
     "var4d": {"cycle": {"analysis": "var4d"}, "variational": {"window": 7}},
+    "ienks": {"cycle": {"analysis": "ienks"}, "ienks": {"window": 5}},
+    "ensrf": {"cycle": {"analysis": "ensrf"}, "localisation": {"radius": 2.5}},
+    "eakf": {"cycle": {"analysis": "eakf"}},
+    "local_particle_filter": {"cycle": {"analysis": "local_particle_filter"}},
     "noise": {"inflation": {"rtpp": 0.1, "rtps": 0.3, "additive": 0.05}},
     "adaptive inflation": {"adaptive_inflation": {"scheme": "miyoshi2011", "sd": 0.1}},
+    "parameters": {
+        "cycle": {"model": "lorenz96_forced"},
+        "parameters": {"estimate": True, "scope": "local", "random_walk": 0.01, "minimum_sd": 0.1},
+    },
+    "bias": {
+        "observations": {"bias": 0.5},
+        "observation_bias": {"estimate": True, "random_walk": 0.01, "minimum_sd": 0.02},
+    },
     "stochastic models": {"model_error": {"sd": 1.0, "truth_sd": 0.8, "correlation_length": 2.5}},
     "two scales": {"cycle": {"model": "lorenz96_two_scale"}},
     # A free run would be over too soon if it were not held up by checkpoints.
@@ -42,6 +52,23 @@ CASES: dict[str, Groups] = {
     "members": {"output": {"members_every": 5, "fields_every": 3}},
     "scores only": {"output": {"fields_every": 0, "feedback": False}},
     "other truth": {"truth_lorenz96": {"forcing": 8.3}, "observations": {"stride": 1.7}},
+    "kinds": {"observations": {"kinds": ["average", "abs"], "average_half_width": 2.5}},
+    "moving": {"observations": {"stride": 2.0, "drift": 1.3}},
+    "random points": {"observations": {"network": "random_points", "probability": 0.7, "every": 2}},
+    "correlated errors": {
+        "observations": {"error_correlation_length": 2.5, "gross_error_share": 0.02}
+    },
+    "weights": {"quality_control": {"weighting": "huber", "huber_limit": 1.0}},
+    "verification": {
+        "verification": {
+            "crps": True,
+            "rank_histogram": True,
+            "thresholds": [0.0, 5.0],
+            "regions": [0, 19, 30, 5],
+            "lead_times": [0.1, 1.0],
+            "forecasts_every": 10,
+        },
+    },
     "another place": {"checkpoint": {"file": "kept"}},
 }
 
@@ -168,3 +195,15 @@ def test_other_checkpoints_may_follow(
     whole = run(case("letkf"), tmp_path / "uninterrupted")
     with netCDF4.Dataset(done) as one, netCDF4.Dataset(whole) as other:
         np.testing.assert_array_equal(one["analysis_mean"][:], other["analysis_mean"][:])
+
+
+def test_a_study_goes_on(unfinished: Callable[..., Path], run: Run, tmp_path: Path) -> None:
+    """Analyses after the checkpoint are written again, in their place."""
+    study = {"points": [3, 30], "every": 3, "file": "study.nc"}
+    groups = nml.merge(COMMON, {"study": study})
+    unfinished(groups, 2, KILLED_AFTER)
+    assert (tmp_path / "study.nc.part").exists()
+    run(groups, tmp_path, 3, ["--restart"])
+    run(groups, tmp_path / "uninterrupted")
+    assert filecmp.cmp(tmp_path / "study.nc", tmp_path / "uninterrupted/study.nc", shallow=False)
+    assert not (tmp_path / "study.nc.part").exists()

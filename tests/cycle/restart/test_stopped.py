@@ -21,21 +21,33 @@ GROUPS: Groups = {
 }
 
 
+CARRIED: Groups = {
+    "cycle": {"model": "lorenz96_forced"},
+    "parameters": {"estimate": True, "scope": "local", "random_walk": 0.01, "minimum_sd": 0.1},
+    "observation_bias": {"estimate": True, "random_walk": 0.01},
+    "adaptive_inflation": {"scheme": "miyoshi2011"},
+    "model_error": {"sd": 0.1, "truth_sd": 0.1},
+}
+"""Whatever goes on from cycle to cycle beside the ensemble's states."""
+
+
 @pytest.mark.parametrize(
-    ("ranks", "first"),
-    [(1, 0), (2, 0), (2, 1)],
-    ids=["one rank", "all of two ranks", "one of two ranks"],
+    ("ranks", "first", "more"),
+    [(1, 0, {}), (2, 0, {}), (2, 1, {}), (2, 0, CARRIED)],
+    ids=["one rank", "all of two ranks", "one of two ranks", "all that can be carried"],
 )
 def test_sigterm_leaves_a_checkpoint(
     ranks: int,
     first: int,
+    more: Groups,
     begin: Callable[..., Any],
     files: Callable[[], set[str]],
     run: Callable[..., Path],
     assert_finished: Callable[[Groups], None],
     tmp_path: Path,
 ) -> None:
-    job = begin(GROUPS, ranks)
+    groups = nml.merge(GROUPS, more)
+    job = begin(groups, ranks)
     job.wait_for((tmp_path / "run.nc.part").exists)
     for rank in job.ranks()[first:]:
         os.kill(rank, signal.SIGTERM)
@@ -45,8 +57,8 @@ def test_sigterm_leaves_a_checkpoint(
     assert "da_cycle: error" not in errors
     assert files() == {"run.nml", "run.nc.part", "run.nc.checkpoint"}
     assert 0 < job.cycle() < CYCLES
-    run(GROUPS, tmp_path, 3 - ranks, ["--restart"])
-    assert_finished(GROUPS)
+    run(groups, tmp_path, 3 - ranks, ["--restart"])
+    assert_finished(groups)
 
 
 def test_mpirun_passes_sigterm_on(begin: Callable[..., Any], files: Callable[[], set[str]]) -> None:

@@ -7,11 +7,14 @@ import pytest
 from matplotlib.image import imread
 
 from dacycle.errors import RunFileError
-from dacycle.plot import plot_run
+from dacycle.plot import NAMES, plot_run
 from dacycle.run_file import open_run
 
 MakeRun = Callable[..., Path]
-ALL = ["mine_scores.png", "mine_hovmoeller.png", "mine_innovations.png"]
+FIRST = ["mine_scores.png", "mine_hovmoeller.png", "mine_innovations.png"]
+ALL = [*FIRST, "mine_desroziers.png", "mine_spectra.png"]
+VERIFIED = [*ALL, "mine_ranks.png", "mine_reliability.png", "mine_skill.png"]
+WITHOUT_FEEDBACK = [name for name in ALL if "desroziers" not in name]
 
 
 @pytest.mark.parametrize(
@@ -19,11 +22,15 @@ ALL = ["mine_scores.png", "mine_hovmoeller.png", "mine_innovations.png"]
     [
         ({}, ALL),
         ({"truth": False}, ALL),
-        ({"feedback": False, "fields_every": 7}, ALL),
-        ({"fields_every": 0}, ["mine_scores.png", "mine_innovations.png"]),
+        ({"verification": True}, VERIFIED),
+        ({"feedback": False, "fields_every": 7}, WITHOUT_FEEDBACK),
+        (
+            {"fields_every": 0},
+            ["mine_scores.png", "mine_innovations.png", "mine_desroziers.png"],
+        ),
         ({"cycles": 1, "burn_in": 0}, ALL),
-        ({"cycles": 3, "burn_in": 3, "n": 1500}, ALL),
-        ({"cycles": 2000, "fields_every": 50, "feedback": False}, ALL),
+        ({"cycles": 3, "burn_in": 3, "n": 1500}, FIRST),
+        ({"cycles": 2000, "fields_every": 50, "feedback": False}, WITHOUT_FEEDBACK),
     ],
 )
 @pytest.mark.filterwarnings("error")
@@ -37,6 +44,16 @@ def test_pictures_are_drawn(
         image = imread(picture)[..., :3]
         assert min(image.shape[:2]) > 500
         assert image.std() > 0.05, f"{picture.name} is all but blank"
+
+
+def test_pictures_may_be_named(make_run: MakeRun, tmp_path: Path) -> None:
+    with open_run(make_run(verification=True)) as run:
+        pictures = plot_run(run, tmp_path, "mine", names=["skill", "ranks"])
+    assert [path.name for path in pictures] == ["mine_skill.png", "mine_ranks.png"]
+    with open_run(make_run()) as run:
+        for name in NAMES[-3:]:
+            with pytest.raises(RunFileError, match=f"picture '{name}' .* in &verification"):
+                plot_run(run, tmp_path, "mine", names=[name])
 
 
 def test_settings_of_the_user_stay(make_run: MakeRun, tmp_path: Path) -> None:

@@ -66,6 +66,7 @@ def test_scores_without_truth_are_missing(make_run: MakeRun) -> None:
         (3.85, 0.31, "3.85 ± 0.31"),
         (1234.5, 120.0, "1234 ± 120"),
         (40.0, 0.0, "40"),
+        (0.02, 2.4e-16, "0.02"),
         (0.2, np.nan, "0.2"),
         (np.nan, np.nan, "-"),
     ],
