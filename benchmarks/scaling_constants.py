@@ -40,7 +40,7 @@ REACH = 12
 LOCAL_REACH = 9
 """Points on either side whose observations count, at the radius of scaling.py."""
 
-ROW = 5
+ROW = 3
 """Values that travel with an observation beside its anomalies, the padding of vectors included."""
 
 REDUCTIONS = 11

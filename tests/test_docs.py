@@ -52,7 +52,7 @@ def test_namelist_reference_is_what_the_program_prints(program: Path) -> None:
 def test_namelist_reference_leaves_no_key_out(program: Path) -> None:
     """Counted in the plain text, without the script's own parser."""
     done = subprocess.run([program, "--defaults"], capture_output=True, text=True, check=True)
-    printed = re.findall(r"^(?:! )? {3}(?:! )?(\w+) =(?: *!| [^ ])", done.stdout, re.MULTILINE)
+    printed = re.findall(r"^(?:! )? {3}(?:! )?(\w+) =(?: *!| [^ ]|$)", done.stdout, re.MULTILINE)
     assert re.findall(r"^\| `(\w+)`", read("docs/namelist.md"), re.MULTILINE) == printed
     groups = re.findall(r"^(?:! )?&(\w+)$", done.stdout, re.MULTILINE)
     assert re.findall(r"^## &(\w+)$", read("docs/namelist.md"), re.MULTILINE) == groups

@@ -298,29 +298,34 @@ contains
       class(local_observations_type), intent(in) :: self
       integer, intent(in) :: points(:)
       integer, intent(in) :: first
-      real(wp), intent(out) :: weights(:, :)
-      real(wp), dimension(size(points)) :: offsets, reach, stretch
+      real(wp), contiguous, intent(out) :: weights(:, :)
+      real(wp) :: offsets(size(weights, 1), size(weights, 2))
+      real(wp), dimension(size(points)) :: reach, stretch
       integer :: j
       integer :: k
       integer :: l
 
+      stretch = 1
       do l = 1, size(points)
          reach(l) = self%reach_of(points(l))
+         if (allocated(self%stretch)) stretch(l) = self%stretch(points(l))
       end do
-      if (allocated(self%stretch)) stretch = self%stretch(points)
       do j = 1, size(weights, 2)
          k = first + j - 1 - self%before
          do l = 1, size(points)
-            offsets(l) = (self%cell(k) - points(l)) + self%fraction(k)
+            offsets(l, j) = (self%cell(k) - points(l)) + self%fraction(k)
          end do
-         if (allocated(self%stretch)) then
-            call tapers(self%localisation, size(offsets), offsets/stretch, weights(:, j))
-         else
-            call tapers(self%localisation, size(offsets), offsets, weights(:, j))
-         end if
+      end do
+      if (allocated(self%stretch)) then
+         call tapers(self%localisation, size(offsets), &
+                     offsets/spread(stretch, 2, size(weights, 2)), weights)
+      else
+         call tapers(self%localisation, size(offsets), offsets, weights)
+      end if
+      do j = 1, size(weights, 2)
          do l = 1, size(points)
-            if (offsets(l) < -reach(l) .or. offsets(l) > reach(l)) weights(l, j) = 0
-            if (offsets(l) >= self%half) weights(l, j) = 0
+            if (offsets(l, j) < -reach(l) .or. offsets(l, j) > reach(l)) weights(l, j) = 0
+            if (offsets(l, j) >= self%half) weights(l, j) = 0
          end do
       end do
    end subroutine weights_of

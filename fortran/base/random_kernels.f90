@@ -6,7 +6,7 @@ module da_base_random_kernels
    use da_base_kinds, only: wp, i8
    implicit none
    private
-   public :: lanes, threefry, gaussian_pairs, uniform
+   public :: lanes, threefry, gaussian_pairs, uniform, circle
 
    !> Counters a call.
    integer, parameter :: lanes = 16

@@ -12,10 +12,12 @@ module da_base_system
    integer(c_int), parameter :: may_write_and_enter = 3
    !> PATH_MAX of Linux
    integer, parameter :: longest_path = 4096
-   !> glibc's names of its options, and the largest value that its manual allows for both.
+   !> glibc's names of its options. Larger blocks go back to the system at once: in the heap they
+   !> would leave gaps that nothing fits into.
    integer(c_int), parameter :: m_trim_threshold = -1
    integer(c_int), parameter :: m_mmap_threshold = -3
    integer(c_int), parameter :: most_kept = 32*2**20
+   integer(c_int), parameter :: largest_kept = 2*2**20
 
    interface
       function c_rename(from, to) result(status) bind(c, name='rename')
@@ -263,6 +265,6 @@ contains
       integer(c_int) :: done
 
       done = c_mallopt(m_trim_threshold, most_kept)
-      done = c_mallopt(m_mmap_threshold, most_kept)
+      done = c_mallopt(m_mmap_threshold, largest_kept)
    end subroutine keep_memory
 end module da_base_system

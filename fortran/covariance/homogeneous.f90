@@ -6,6 +6,7 @@
 module da_covariance_homogeneous
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
+   use da_base_random_kernels, only: circle
    use da_covariance_type, only: covariance_type
    implicit none
    private
@@ -21,7 +22,6 @@ module da_covariance_homogeneous
       procedure :: transposed
    end type homogeneous_type
 
-   real(wp), parameter :: two_pi = 6.283185307179586_wp
    !> Points a pass of the convolution.
    integer, parameter :: tile = 256
 
@@ -58,12 +58,15 @@ contains
       real(wp), intent(in) :: covariances(0:)
       real(wp), intent(out) :: kernel(0:)
       real(wp) :: wave(0:n - 1)
+      real(wp) :: sine
       real(wp) :: spectrum(0:n/2)
       real(wp) :: row(0:n/2)
       integer :: i
       integer :: k
 
-      wave = [(cos(two_pi*i/n), i=0, n - 1)]
+      do i = 0, n - 1
+         call circle(real(i, wp)/n, sine, wave(i))
+      end do
       row = 0
       do i = 0, min(n/2, ubound(covariances, 1))
          row(i) = covariances(i)

@@ -17,7 +17,7 @@ module da_observation_interpolation
    type, extends(operator_type) :: interpolation_type
       integer, allocatable :: cell(:)
       real(wp), allocatable :: fraction(:)
-      !> Half-width of the average, zero for a value.
+      !> Where there are averages: half-width of an average, zero for a value.
       real(wp), allocatable :: half_width(:)
       !> Points left and right of the cell's that a footprint may reach, on any rank.
       integer :: reach(2) = 0
@@ -44,9 +44,9 @@ contains
       self%reach = [0, 1]
       self%cell = int(observations%position) + 2 - domain%first
       self%fraction = observations%position - int(observations%position)
-      allocate (self%half_width(observations%n), source=0.0_wp)
       if (observations%averages == 0) return
       self%reach = ceiling(observations%parameters%half_width) + [0, 1]
+      allocate (self%half_width(observations%n), source=0.0_wp)
       where (observations%kind == kind_average)
          self%half_width = observations%parameters%half_width
       end where
@@ -240,7 +240,8 @@ contains
       row = sum(counts(:halo(1)))
       do j = 1, size(self%cell)
          gathered(1, row + j) = self%fraction(j)
-         gathered(2, row + j) = self%half_width(j)
+         gathered(2, row + j) = 0
+         if (allocated(self%half_width)) gathered(2, row + j) = self%half_width(j)
          gathered(described + 1:, row + j) = dy(j, 1, :)
       end do
       call domain%fetch_rows(halo, counts, gathered)

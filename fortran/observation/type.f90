@@ -21,11 +21,11 @@ module da_observation_type
    !> Assimilated as part of a superobservation; DART has none.
    integer, parameter :: qc_merged = 9
 
-   integer, parameter :: qc_codes(7) = [qc_assimilated, qc_evaluated, qc_operator_failed, &
-      qc_thinned, qc_missing, qc_outlier, qc_merged]
    character(len=*), parameter :: qc_meanings = &
       'assimilated evaluated_only operator_failed thinned missing_value gross_error '// &
       'part_of_superobservation'
+   integer, parameter :: qc_codes(7) = [qc_assimilated, qc_evaluated, qc_operator_failed, &
+      qc_thinned, qc_missing, qc_outlier, qc_merged]
 
    !> Sorted by position, so the ranks' parts follow one another round the circle.
    type :: observations_type

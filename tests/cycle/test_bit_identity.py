@@ -488,7 +488,6 @@ def test_no_limit_and_a_limit_out_of_reach_change_no_bit(run: Run, tmp_path: Pat
     "neutral",
     [
         {"quality_control": {"weighting": "none"}},
-        {"observations": {"error_correlation_length": 1e-6}},
         {"thinning": {"spacing": 0.5}},
         {"superobbing": {"width": 0.5}},
         {"quality_control": {"weighting": "huber", "huber_limit": 1e6}},
