@@ -24,6 +24,7 @@ NAMES = (
     "whitaker2002",
     "anderson2001_eakf",
     "poterjoy2016",
+    "poterjoy2016_abs",
     "bocquet2010_half",
     "bocquet2010_half_enkf_n",
     "miyoshi2011",

@@ -32,7 +32,7 @@ module test_ienks
       procedure :: tendency_ad
    end type advection_type
 
-   integer, parameter :: points = 11
+   integer, parameter :: points = 17
    integer, parameter :: members = 7
    integer, parameter :: window = 3
 
