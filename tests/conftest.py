@@ -1,6 +1,7 @@
 """The compiled program, for every test that runs it."""
 
 import os
+import signal
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,6 +14,10 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 PATIENCE = 120.0
 """Seconds until a run counts as hung."""
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    # A shell without job control starts what runs in the background so; tests interrupt programs.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 DaCycle = Callable[..., subprocess.CompletedProcess[str]]
 
