@@ -166,7 +166,8 @@ def test_a_failed_run_is_tried_again(
 ) -> None:
     """What the machine did is not held against the filter."""
     failing = here / "failing"
-    failing.write_text(f'#!/bin/sh\ncase "$1" in --fresh) {end};; *) exec {program} "$@";; esac\n')
+    other = f"exec '{program}' \"$@\""
+    failing.write_text(f'#!/bin/sh\ncase "$1" in --fresh) {end};; *) {other};; esac\n')
     failing.chmod(0o755)
     monkeypatch.setenv("DACYCLE_PROGRAM", str(failing))
     results, made = counted(make_plan(INFLATION))
