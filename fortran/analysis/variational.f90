@@ -44,6 +44,7 @@ module da_analysis_variational
    contains
       procedure :: prepare
       procedure :: update
+      procedure :: errors_of_background
    end type variational_type
 
 contains
@@ -135,25 +136,15 @@ contains
       type(error_type), allocatable, intent(out) :: error
       type(problem_type) :: problem
       type(variational_history_type) :: history
-      type(random_key_type) :: key
       real(wp) :: perturbations(observations%n, ensemble%members)
       real(wp), allocatable :: hx(:, :)
       integer :: back
-      integer :: m
 
       call observe_background(domain, ensemble, observations, hx)
       if (ensemble%members == 1) observations%background_sd = self%background_sd
       call check_gross_errors(self%gross_error_limit, observations)
-      perturbations = 0
-      if (ensemble%members > 1) then
-         key = random_key_type(self%seed, stream_perturbations, cycle)
-         do m = 1, ensemble%members
-            key%member = m
-            call normals_of(key, observations%row, perturbations(:, m))
-            where (.not. observations%used()) perturbations(:, m) = 0
-         end do
-      end if
-      problem%covariance = self%covariance
+      call perturb_observations(self, cycle, observations, perturbations)
+      call self%errors_of_background(domain, ensemble, problem%covariance)
       back = self%cycles_back(cycle)
       call new_window(self%model, domain, [back*self%steps], [observations], problem%window)
       if (self%window == 0) then
@@ -167,4 +158,34 @@ contains
          if (back == self%window) start = problem%window%states(:, :, :, self%steps)
       end associate
    end subroutine update
+
+   !> The covariance of the background's errors in this cycle: the one that was prepared.
+   subroutine errors_of_background(self, domain, ensemble, covariance)
+      class(variational_type), intent(in) :: self
+      type(domain_type), intent(inout) :: domain
+      type(ensemble_type), intent(in) :: ensemble
+      class(covariance_type), allocatable, intent(out) :: covariance
+
+      covariance = self%covariance
+   end subroutine errors_of_background
+
+   !> What an ensemble's members add to the observations, in units of their errors: normal numbers;
+   !> a single state adds nothing.
+   subroutine perturb_observations(self, cycle, observations, perturbations)
+      class(variational_type), intent(in) :: self
+      integer, intent(in) :: cycle
+      type(observations_type), intent(in) :: observations
+      real(wp), intent(out) :: perturbations(:, :)
+      type(random_key_type) :: key
+      integer :: m
+
+      perturbations = 0
+      if (size(perturbations, 2) == 1) return
+      key = random_key_type(self%seed, stream_perturbations, cycle)
+      do m = 1, size(perturbations, 2)
+         key%member = m
+         call normals_of(key, observations%row, perturbations(:, m))
+         where (.not. observations%used()) perturbations(:, m) = 0
+      end do
+   end subroutine perturb_observations
 end module da_analysis_variational
