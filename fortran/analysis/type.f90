@@ -29,6 +29,8 @@ module da_analysis_type
       procedure :: weighs_observations
       procedure :: carry_along
       procedure :: take_first
+      procedure :: covariance_file
+      procedure :: take_covariances
       procedure :: study
       procedure(update), deferred :: update
    end type analysis_type
@@ -77,6 +79,20 @@ contains
       class(analysis_type), intent(in) :: self
       type(ensemble_type), intent(inout) :: ensemble
    end subroutine take_first
+
+   !> The file of background covariances that a scheme is to be given; most want none: empty.
+   pure function covariance_file(self) result(path)
+      class(analysis_type), intent(in) :: self
+      character(len=:), allocatable :: path
+
+      path = ''
+   end function covariance_file
+
+   !> What that file holds, covariances(0:lags, components).
+   pure subroutine take_covariances(self, covariances)
+      class(analysis_type), intent(inout) :: self
+      real(wp), intent(in) :: covariances(0:, :)
+   end subroutine take_covariances
 
    !> The local analyses that `studied` asks for, this rank's, as `update` is about to make them;
    !> only schemes that have such are asked.

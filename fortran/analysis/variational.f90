@@ -42,6 +42,8 @@ module da_analysis_variational
       !> Standard deviation of the background's errors, of the first component.
       real(wp) :: background_sd = 0
    contains
+      procedure :: covariance_file
+      procedure :: take_covariances
       procedure :: prepare
       procedure :: update
       procedure :: errors_of_background
@@ -90,6 +92,20 @@ contains
       self%minimisation = config%minimisation
       self%background = background
    end function new_variational
+
+   pure function covariance_file(self) result(path)
+      class(variational_type), intent(in) :: self
+      character(len=:), allocatable :: path
+
+      path = self%background%file
+   end function covariance_file
+
+   pure subroutine take_covariances(self, covariances)
+      class(variational_type), intent(inout) :: self
+      real(wp), intent(in) :: covariances(0:, :)
+
+      self%background%covariances = covariances
+   end subroutine take_covariances
 
    !> The background covariance; the climate is sampled by free runs of the model.
    subroutine prepare(self, domain, model)
@@ -144,9 +160,8 @@ contains
       if (ensemble%members == 1) observations%background_sd = self%background_sd
       call check_gross_errors(self%gross_error_limit, observations)
       call perturb_observations(self, cycle, observations, perturbations)
-      call self%errors_of_background(domain, ensemble, problem%covariance)
       back = self%cycles_back(cycle)
-      call new_window(self%model, domain, [back*self%steps], [observations], problem%window)
+      call new_problem(self, domain, cycle, observations, ensemble, problem)
       if (self%window == 0) then
          call minimise_cost(self%minimisation, domain, problem, perturbations, ensemble%x, history)
          return
@@ -158,6 +173,20 @@ contains
          if (back == self%window) start = problem%window%states(:, :, :, self%steps)
       end associate
    end subroutine update
+
+   !> What is minimised in a cycle.
+   subroutine new_problem(self, domain, cycle, observations, ensemble, problem)
+      class(variational_type), intent(in) :: self
+      type(domain_type), intent(inout) :: domain
+      integer, intent(in) :: cycle
+      type(observations_type), intent(in) :: observations
+      type(ensemble_type), intent(in) :: ensemble
+      type(problem_type), intent(out) :: problem
+
+      call self%errors_of_background(domain, ensemble, problem%covariance)
+      call new_window(self%model, domain, [self%cycles_back(cycle)*self%steps], [observations], &
+                      problem%window)
+   end subroutine new_problem
 
    !> The covariance of the background's errors in this cycle: the one that was prepared.
    subroutine errors_of_background(self, domain, ensemble, covariance)

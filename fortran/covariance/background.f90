@@ -4,6 +4,7 @@ module da_covariance_background
    use da_base_domain, only: domain_type
    use da_base_error, only: error_type
    use da_base_namelists, only: namelists_type
+   use da_base_system, only: directory_of
    use da_covariance_climatology, only: climatological_covariances
    use da_covariance_correlation, only: known_correlations, correlation, correlation_reach
    use da_covariance_diagonal, only: new_diagonal
@@ -14,8 +15,10 @@ module da_covariance_background
    private
    public :: background_config, read_background, new_background, climate_lags
 
-   character(len=11), parameter :: known_kinds(3) = [character(len=11) :: &
-      'climatology', 'homogeneous', 'diagonal']
+   character(len=11), parameter :: known_kinds(4) = [character(len=11) :: &
+      'climatology', 'file', 'homogeneous', 'diagonal']
+   !> Of what a file holds: it is a covariance already.
+   real(wp), parameter :: factor_of_file = 1
 
    !> `&background`
    type :: background_config
@@ -24,6 +27,10 @@ module da_covariance_background
       real(wp) :: sd = 0.5_wp
       character(len=:), allocatable :: correlation
       real(wp) :: length = 2
+      !> Empty: none is read.
+      character(len=:), allocatable :: file
+      !> What the file holds: of values `lag` points apart, covariances(0:lags, components).
+      real(wp), allocatable :: covariances(:, :)
    end type background_config
 
 contains
@@ -36,30 +43,46 @@ contains
 
       config%covariance = trim(known_kinds(1))
       config%correlation = trim(known_correlations(1))
+      config%file = ''
       call namelists%open_group('background', 'The background-error covariance B, used by '// &
                                 'variational analyses')
       call namelists%get('covariance', config%covariance, &
-                         'that of the model''s climate times factor; the same round every '// &
-                         'point, with a correlation function; independent errors', known_kinds)
+                         'that of the model''s climate times factor; that of a file times '// &
+                         'factor; the same round every point, with a correlation function; '// &
+                         'independent errors', known_kinds)
+      if (config%covariance == 'file') config%factor = factor_of_file
       call namelists%get('factor', config%factor, &
-                         'with covariance = ''climatology'': B in units of the climate''s '// &
-                         'covariance', above=0.0_wp)
+                         'with covariance = ''climatology'' or ''file'': B in units of that '// &
+                         'covariance; by default 1 with a file', above=0.0_wp)
+      call namelists%get('file', config%file, &
+                         'with covariance = ''file'': what `dacycle background` wrote; ''@/…'' '// &
+                         'lies beside the namelist')
       call namelists%get('sd', config%sd, 'otherwise: standard deviation of the errors', &
                          above=0.0_wp)
       call namelists%get('correlation', config%correlation, &
                          'with covariance = ''homogeneous'': correlation against distance', &
                          known_correlations)
       call namelists%get('length', config%length, 'its length scale in grid points', above=0.0_wp)
-      if (config%covariance /= 'climatology') then
-         if (abs(config%factor - defaults%factor) > 0) call refuse('factor')
-      else
+      if (config%covariance == 'file') then
+         if (len(config%file) == 0) then
+            call namelists%reject('file', "is needed with covariance = 'file'")
+         end if
+      else if (len(config%file) > 0) then
+         call refuse('file')
+      end if
+      if (config%covariance == 'climatology' .or. config%covariance == 'file') then
          if (abs(config%sd - defaults%sd) > 0) call refuse('sd')
+      else
+         if (abs(config%factor - defaults%factor) > 0) call refuse('factor')
       end if
       if (config%covariance /= 'homogeneous') then
          if (config%correlation /= trim(known_correlations(1))) call refuse('correlation')
          if (abs(config%length - defaults%length) > 0) call refuse('length')
       end if
       call namelists%close_group(error)
+      if (index(config%file, '@/') == 1) then
+         config%file = directory_of(namelists%file)//config%file(2:)
+      end if
 
    contains
 
@@ -95,6 +118,8 @@ contains
          do lag = 0, lags
             covariances(lag, :) = config%sd**2*correlation(config%correlation, lag/config%length)
          end do
+      case ('file')
+         covariances = config%factor*config%covariances
       case default
          lags = climate_lags(domain%total)
          allocate (covariances(0:lags, model%components_in))

@@ -8,6 +8,7 @@ module da_cycle_start
    use da_base_system, only: available_memory, file_exists, remove_file, same_file, &
       writable_directory, directory_of
    use da_base_text, only: to_text
+   use da_cycle_background, only: hand_over_covariances
    use da_cycle_config, only: config_type
    use da_cycle_estimates, only: scores_of_run
    use da_cycle_lead_times, only: check_leads
@@ -60,6 +61,9 @@ contains
       call new_domain(config%model%points, communicator, run%domain, error)
       if (allocated(error)) return
       call check_size(config, run%domain, error)
+      call communicator%agree(error)
+      if (allocated(error)) return
+      call hand_over_covariances(run%config, error)
       call communicator%agree(error)
       if (allocated(error)) return
       run%model_error = new_model_error(config%model_error, config%model%points, config%interval, &
@@ -153,7 +157,8 @@ contains
          call input_error(error, place//"no file can be written in '"//directory_of(path)// &
                           "' (does it exist, and may you write there?)")
       else if (any([same_file(path, config%namelist), same_file(path, config%truth%file), &
-                    same_file(path, config%observations%file)])) then
+                    same_file(path, config%observations%file), &
+                    same_file(path, config%analysis%covariance_file())])) then
          call input_error(error, place// &
                           'is read by this run and would be overwritten; name another')
       end if
