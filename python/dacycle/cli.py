@@ -1,6 +1,7 @@
 """The command `dacycle`: run, check, score and picture, each a subcommand."""
 
 import argparse
+import math
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -124,6 +125,20 @@ def _sweep(given: argparse.Namespace) -> int:
     return 0 if sound else FAILED
 
 
+def _background(given: argparse.Namespace) -> int:
+    from dacycle.background.command import estimate_background  # matplotlib: only here
+
+    estimate_background(
+        given.run,
+        given.output,
+        _console(),
+        method=given.method,
+        leads=given.leads,
+        lags=given.lags,
+    )
+    return 0
+
+
 def _console() -> Console:
     # Where there is no terminal there is no width to fit into: tables stay unbroken in a log.
     width = None if sys.stdout.isatty() else UNBOUNDED
@@ -139,6 +154,16 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number from 1 on, not {text!r}")
     return int(text)
+
+
+def _time(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a model time, at least 0, not {text!r}")
+    return value
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -230,6 +255,45 @@ def _parser() -> argparse.ArgumentParser:
     )
     sweep.add_argument("--fresh", action="store_true", help="forget the runs that are there")
     sweep.add_argument("-q", "--quiet", action="store_true", help="show the map only")
+
+    background = _command(
+        commands,
+        "background",
+        _background,
+        "estimate the background-error covariance B from a run",
+        "dacycle background run.nc --method nmc --leads 0.2 0.4 -o b.nc\n"
+        "dacycle background free.nc --method climatology -o b.nc",
+    )
+    background.add_argument("run", type=Path, metavar="run.nc", help="run file of da_cycle")
+    background.add_argument(
+        "--method",
+        choices=["climatology", "nmc", "ensemble"],
+        required=True,
+        help="states of a free run; differences of two forecasts from a run's analyses that are "
+        "valid at the same time; deviations of members from their mean",
+    )
+    background.add_argument(
+        "--leads",
+        type=_time,
+        nargs="+",
+        default=[],
+        metavar="T",
+        help="nmc: the two leads, model time; ensemble: how far members are forecast (default: 0)",
+    )
+    background.add_argument(
+        "--lags",
+        type=_positive,
+        metavar="L",
+        help="covariances end after L points (default: half the circle, at most 32)",
+    )
+    background.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("b.nc"),
+        metavar="FILE",
+        help="file for &background (default: b.nc); a picture goes beside it",
+    )
 
     check = _command(
         commands,

@@ -17,6 +17,10 @@ class RunFileError(DacycleError):
     """A file that is missing, or is no output of `da_cycle`."""
 
 
+class BackgroundError(DacycleError):
+    """A background covariance that cannot be estimated from a run, or not be written."""
+
+
 class SweepError(DacycleError):
     """A sweep that cannot be made: its file is wrong, or its folder holds another one."""
 
