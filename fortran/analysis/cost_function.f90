@@ -14,6 +14,7 @@ module da_analysis_cost_function
    implicit none
    private
    public :: problem_type, minimisation_config, variational_history_type, minimise_cost
+   public :: steepest_descent
 
    !> What `&variational` says of the minimisation.
    type :: minimisation_config
@@ -69,9 +70,7 @@ contains
          history%observation_cost(loop, :) = 0.5_wp*squares(domain, problem%window%total, &
                                                                departures)
          if (loop == config%outer_loops) exit
-         call problem%window%ad(domain, departures, dx)
-         call problem%covariance%transposed(domain, dx, right)
-         right = right - v
+         call steepest_descent(problem, domain, v, departures, right)
          call minimise(problem, domain, right, config%gradient_reduction, config%inner_iterations, &
                        step, history%inner(loop + 1))
          v = v + step
@@ -79,6 +78,21 @@ contains
          x = background + dx
       end do
    end subroutine minimise_cost
+
+   !> -∇J(v) = U^T G^T d - v, with the departures d of the state that the window is linearised
+   !> about.
+   subroutine steepest_descent(problem, domain, v, departures, downhill)
+      type(problem_type), intent(in) :: problem
+      type(domain_type), intent(inout) :: domain
+      real(wp), contiguous, intent(in) :: v(:, :, :)
+      real(wp), intent(in) :: departures(:, :)
+      real(wp), contiguous, intent(out) :: downhill(:, :, :)
+      real(wp) :: dx(size(v, 1), problem%covariance%components_out, size(v, 3))
+
+      call problem%window%ad(domain, departures, dx)
+      call problem%covariance%transposed(domain, dx, downhill)
+      downhill = downhill - v
+   end subroutine steepest_descent
 
    !> (I + U^T G^T G U) p
    subroutine apply(self, domain, p, ap)

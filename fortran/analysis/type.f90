@@ -9,6 +9,7 @@ module da_analysis_type
    use da_model_type, only: model_type
    use da_observation_factory, only: new_observation_operator
    use da_observation_type, only: observations_type
+   use da_operator_catalogue, only: catalogue_type
    use da_operator_type, only: operator_type
    implicit none
    private
@@ -31,6 +32,7 @@ module da_analysis_type
       procedure :: take_first
       procedure :: covariance_file
       procedure :: take_covariances
+      procedure :: list_operators
       procedure :: study
       procedure(update), deferred :: update
    end type analysis_type
@@ -93,6 +95,16 @@ contains
       class(analysis_type), intent(inout) :: self
       real(wp), intent(in) :: covariances(0:, :)
    end subroutine take_covariances
+
+   !> The operators of its own that a scheme would use in a cycle, to be examined; most have none.
+   subroutine list_operators(self, domain, cycle, observations, ensemble, catalogue)
+      class(analysis_type), intent(in) :: self
+      type(domain_type), intent(inout) :: domain
+      integer, intent(in) :: cycle
+      type(observations_type), intent(in) :: observations
+      type(ensemble_type), intent(in) :: ensemble
+      type(catalogue_type), intent(inout) :: catalogue
+   end subroutine list_operators
 
    !> The local analyses that `studied` asks for, this rank's, as `update` is about to make them;
    !> only schemes that have such are asked.

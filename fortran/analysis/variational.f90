@@ -12,16 +12,19 @@ module da_analysis_variational
    use da_analysis_conjugate_gradient, only: batch_products
    use da_analysis_cost_function, only: problem_type, minimisation_config, &
       variational_history_type, minimise_cost
+   use da_analysis_problem_operators, only: list_problem
    use da_analysis_smoother, only: smoother_type, carried_start
    use da_analysis_type, only: observe_background
    use da_analysis_window, only: new_window
    use da_covariance_background, only: background_config, new_background
+   use da_covariance_climatology, only: keep_finite
    use da_covariance_type, only: covariance_type
    use da_ensemble_initialise, only: draw_from_attractor
    use da_ensemble_type, only: ensemble_type
    use da_model_type, only: model_type
    use da_observation_quality_control, only: check_gross_errors
    use da_observation_type, only: observations_type
+   use da_operator_catalogue, only: catalogue_type
    implicit none
    private
    public :: variational_type, variational_config, new_variational, read_variational
@@ -46,6 +49,7 @@ module da_analysis_variational
       procedure :: take_covariances
       procedure :: prepare
       procedure :: update
+      procedure :: list_operators
       procedure :: errors_of_background
    end type variational_type
 
@@ -121,6 +125,7 @@ contains
          allocate (climate(domain%n, model%components_in, max(1, points_wanted/domain%total)))
          call draw_from_attractor(model, domain, random_key_type(self%seed, stream_climatology), &
                                   spin_up, climate)
+         call keep_finite(domain, climate)
       else
          allocate (climate(domain%n, model%components_in, 0))
       end if
@@ -187,6 +192,28 @@ contains
       call new_window(self%model, domain, [self%cycles_back(cycle)*self%steps], [observations], &
                       problem%window)
    end subroutine new_problem
+
+   !> At the first member.
+   subroutine list_operators(self, domain, cycle, observations, ensemble, catalogue)
+      class(variational_type), intent(in) :: self
+      type(domain_type), intent(inout) :: domain
+      integer, intent(in) :: cycle
+      type(observations_type), intent(in) :: observations
+      type(ensemble_type), intent(in) :: ensemble
+      type(catalogue_type), intent(inout) :: catalogue
+      type(problem_type) :: problem
+      integer :: depth
+
+      call new_problem(self, domain, cycle, observations, ensemble, problem)
+      depth = 1 + self%cycles_back(cycle)*self%steps
+      if (self%window == 0) then
+         call list_problem(problem, domain, ensemble%x(:, :, :1), depth, catalogue)
+      else
+         call list_problem(problem, domain, &
+                           ensemble%carried(ensemble%place_of(carried_start))%x(:, :, :1), depth, &
+                           catalogue)
+      end if
+   end subroutine list_operators
 
    !> The covariance of the background's errors in this cycle: the one that was prepared.
    subroutine errors_of_background(self, domain, ensemble, covariance)

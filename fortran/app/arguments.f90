@@ -18,6 +18,7 @@ module da_app_arguments
       logical :: version = .false.
       logical :: defaults = .false.
       logical :: check = .false.
+      logical :: check_adjoint = .false.
    end type arguments_type
 
 contains
@@ -42,6 +43,8 @@ contains
             arguments%defaults = .true.
          case ('--check')
             arguments%check = .true.
+         case ('--check-adjoint')
+            arguments%check_adjoint = .true.
          case ('--restart', '--fresh')
             if (arguments%start /= start_new) then
                call input_error(error, 'one of --restart and --fresh can be given')
@@ -96,6 +99,8 @@ contains
              newline// &
              'options'//newline// &
              '  --check         check the namelist and every file it names, run nothing'// &
+             newline// &
+             '  --check-adjoint test the tangent linears and adjoints that a run would use'// &
              newline// &
              '  --defaults      print a namelist of all keys with their meaning'//newline// &
              '  --restart       go on from the checkpoint of an unfinished run, if there is one'// &

@@ -7,6 +7,7 @@ program da_cycle
    use da_base_communicator, only: communicator_type, start_communication, stop_communication
    use da_base_error, only: error_type
    use da_base_system, only: keep_memory, one_thread, output_is_watched
+   use da_cycle_checks, only: check_adjoint
    use da_cycle_config, only: config_type, default_namelist
    use da_cycle_driver, only: run_cycles
    use da_cycle_start, only: run_type, start_run
@@ -36,7 +37,9 @@ program da_cycle
          call read_input(communicator, arguments%namelist, config, error)
          if (.not. allocated(error)) call start_run(communicator, config, run, error)
          if (.not. allocated(error)) then
-            if (arguments%check) then
+            if (arguments%check_adjoint) then
+               call check_adjoint(communicator, config, run, error)
+            else if (arguments%check) then
                call say(arguments%namelist//': right, and so are the files it names')
             else
                call run_cycles(run, arguments%start, version, 'da_cycle '//arguments%namelist, &

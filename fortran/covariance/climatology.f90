@@ -5,9 +5,26 @@ module da_covariance_climatology
    use da_model_type, only: model_type
    implicit none
    private
-   public :: climatological_covariances, add_lag_products
+   public :: climatological_covariances, add_lag_products, keep_finite
 
 contains
+
+   !> Leave out runs that are not finite on some rank: a random start may be too far from the
+   !> attractor for the model's time step.
+   subroutine keep_finite(domain, x)
+      type(domain_type), intent(in) :: domain
+      real(wp), allocatable, intent(inout) :: x(:, :, :)
+      integer, allocatable :: finite(:)
+      integer :: lost
+      integer :: m
+
+      allocate (finite(0))
+      do m = 1, size(x, 3)
+         lost = merge(0, 1, all(abs(x(:, :, m)) <= huge(1.0_wp)))
+         if (domain%communicator%largest(lost) == 0) finite = [finite, m]
+      end do
+      if (size(finite) < size(x, 3)) x = x(:, :, finite)
+   end subroutine keep_finite
 
    !> covariances(lag, component): of values `lag` points apart, 0 … lags, averaged over the circle
    !> and over samples of all runs in x(n, components, runs), `apart` time units apart; x moves on.

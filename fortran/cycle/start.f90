@@ -26,7 +26,7 @@ module da_cycle_start
    use da_verification_scores, only: scores_kept
    implicit none
    private
-   public :: run_type, start_run, begin
+   public :: run_type, start_run, begin, first_ensemble
    public :: start_new, start_afresh, start_from_checkpoint
 
    !> How a run begins: new (refused where an unfinished one left a checkpoint), afresh, or from
@@ -260,6 +260,7 @@ contains
       if (file_exists(path)) yes = .not. file_exists(partial_name(path))
    end function is_complete
 
+   !> The members at cycle 0, where the truth has begun.
    subroutine first_ensemble(run, ensemble)
       type(run_type), intent(inout) :: run
       type(ensemble_type), intent(inout) :: ensemble

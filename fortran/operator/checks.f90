@@ -8,7 +8,7 @@ module da_operator_checks
    use da_operator_type, only: operator_type
    implicit none
    private
-   public :: taylor_remainders, adjoint_defect, inner_product, random_field
+   public :: taylor_remainders, adjoint_defect, linearity_defect, inner_product, random_field
 
 contains
 
@@ -54,6 +54,27 @@ contains
       defect = abs(inner_product(domain, forwards, dy) - inner_product(domain, dx, backwards)) &
                /sqrt(inner_product(domain, forwards, forwards)*inner_product(domain, dy, dy))
    end subroutine adjoint_defect
+
+   !> ‖M'(a + b/2) - M'a - M'b/2‖ / (‖M'a‖ + ‖M'b/2‖): zero up to rounding.
+   subroutine linearity_defect(operator, domain, x, a, b, defect)
+      class(operator_type), intent(in) :: operator
+      type(domain_type), intent(inout) :: domain
+      real(wp), contiguous, intent(in) :: x(:, :, :)
+      real(wp), contiguous, intent(in) :: a(:, :, :)
+      real(wp), contiguous, intent(in) :: b(:, :, :)
+      real(wp), intent(out) :: defect
+      real(wp), allocatable, dimension(:, :, :) :: of_a, of_b, of_both
+
+      allocate (of_a(operator%rows(domain), operator%components_out, size(x, 3)))
+      allocate (of_b, of_both, mold=of_a)
+      call operator%tl(domain, x, a, of_a)
+      call operator%tl(domain, x, b, of_b)
+      call operator%tl(domain, x, a + 0.5_wp*b, of_both)
+      of_b = 0.5_wp*of_b
+      of_both = of_both - of_a - of_b
+      defect = sqrt(inner_product(domain, of_both, of_both)) &
+               /(sqrt(inner_product(domain, of_a, of_a)) + sqrt(inner_product(domain, of_b, of_b)))
+   end subroutine linearity_defect
 
    !> Σ a b over all ranks, the same bits on any layout.
    function inner_product(domain, a, b) result(product)

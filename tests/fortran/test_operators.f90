@@ -23,6 +23,7 @@ module test_operators
    use da_observation_type, only: observations_type, new_observations
    use da_operator_checks, only: taylor_remainders, adjoint_defect, random_field
    use da_operator_composition, only: composition_type, new_composition
+   use da_operator_repetition, only: repetition_type, new_repetition
    use da_operator_type, only: operator_type
    use testing, only: testing_type
    implicit none
@@ -50,6 +51,7 @@ contains
       type(mixture_type) :: wide
       type(mixture_type) :: wide_whole
       type(composition_type) :: two_steps
+      type(repetition_type) :: three_steps
       type(composition_type) :: observed
       type(composition_type) :: observed_whole
       type(error_type), allocatable :: error
@@ -62,6 +64,7 @@ contains
          observe = new_interpolation(observations_on(domain), domain)
          observe_whole = new_interpolation(observations_on(whole), whole)
          two_steps = new_composition(model, model)
+         three_steps = new_repetition(model, 3)
          observed = new_composition(model, observe)
          observed_whole = new_composition(model, observe_whole)
          call check_operator(tests, 'lorenz96', model, model, domain, whole)
@@ -81,6 +84,7 @@ contains
          wide_whole = new_mixture(mixture_on(whole, 6.5_wp), whole)
          call check_operator(tests, 'wide averages', wide, wide_whole, domain, whole, one_sign)
          call check_operator(tests, 'two model steps', two_steps, two_steps, domain, whole)
+         call check_operator(tests, 'three model steps', three_steps, three_steps, domain, whole)
          call check_operator(tests, 'observed model', observed, observed_whole, domain, whole)
          call check_covariances(tests, domain, whole)
       end do

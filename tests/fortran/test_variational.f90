@@ -1,6 +1,7 @@
 !> Variational analysis: square roots of covariances, the linearised window, the minimisation
 !> against a direct solution.
 module test_variational
+   use, intrinsic :: ieee_arithmetic, only: ieee_value, ieee_quiet_nan
    use da_analysis_conjugate_gradient, only: batch_products
    use da_analysis_cost_function, only: problem_type, minimisation_config, &
       variational_history_type, minimise_cost
@@ -10,6 +11,7 @@ module test_variational
    use da_base_error, only: error_type
    use da_base_kinds, only: wp, i8
    use da_base_random, only: random_key_type, normals
+   use da_covariance_climatology, only: keep_finite
    use da_covariance_diagonal, only: new_diagonal
    use da_covariance_ensemble, only: new_ensemble_covariance
    use da_covariance_homogeneous, only: new_homogeneous
@@ -39,6 +41,7 @@ contains
       call new_domain(points, tests%communicator, domain, error)
       call new_domain(points, alone(), whole, error)
       call check_square_roots(tests, whole)
+      call check_runs_kept(tests, domain)
       call check_window(tests, domain, whole)
       call check_minimum(tests, domain, whole, [0])
       call check_minimum(tests, domain, whole, [1, 0, 3])
@@ -119,6 +122,25 @@ contains
                                         - 0.7_wp*static - 0.3_wp*flow)), 1.0e-13_wp, &
                              'hybrid: U U^T is the weighted sum')
    end subroutine check_square_roots
+
+   !> A free run that has blown up on one rank is left out on all; without one nothing changes.
+   subroutine check_runs_kept(tests, domain)
+      type(testing_type), intent(inout) :: tests
+      type(domain_type), intent(in) :: domain
+      real(wp), allocatable :: x(:, :, :)
+      real(wp), allocatable :: before(:, :, :)
+
+      call random_members(domain, before)
+      x = before
+      call keep_finite(domain, x)
+      call tests%check(size(x, 3) == members .and. all(abs(x - before) <= 0), &
+                       'finite runs are kept')
+      if (domain%first == 1) x(1, 1, 2) = ieee_value(1.0_wp, ieee_quiet_nan)
+      call keep_finite(domain, x)
+      call tests%check(size(x, 3) == members - 1 .and. &
+                       all(abs(x(:, :, 2:) - before(:, :, 3:)) <= 0), &
+                       'a run that is not finite is left out')
+   end subroutine check_runs_kept
 
    subroutine make_window(domain, steps, window)
       type(domain_type), intent(in) :: domain

@@ -4,6 +4,7 @@ program tester
    use da_base_error, only: error_type
    use test_adaptive_inflation, only: test_adaptive_inflation_suite
    use test_carried, only: test_carried_suite
+   use test_checks, only: test_checks_suite
    use test_domain, only: test_domain_suite
    use test_errors, only: test_errors_suite
    use test_filters, only: test_filters_suite
@@ -47,6 +48,8 @@ program tester
       call test_linear_algebra_suite(tests)
    case ('operators')
       call test_operators_suite(tests)
+   case ('checks')
+      call test_checks_suite(tests)
    case ('observations')
       call test_observations_suite(tests)
    case ('networks')
