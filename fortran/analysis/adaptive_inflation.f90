@@ -17,6 +17,7 @@ module da_analysis_adaptive_inflation
    use da_base_error, only: error_type
    use da_base_namelists, only: namelists_type
    use da_base_reproducible_sum, only: sum_columns
+   use da_base_unused_keys, only: refuse_change
    use da_analysis_local_observations, only: local_observations_type, &
       gather_local_observations, adaptivity_type
    use da_ensemble_localisation, only: localisation_config
@@ -52,6 +53,7 @@ contains
       type(namelists_type), intent(inout) :: namelists
       type(adaptive_inflation_config), intent(inout) :: config
       type(error_type), allocatable, intent(out) :: error
+      character(len=*), parameter :: unused = "scheme = 'none'"
       type(adaptive_inflation_config) :: defaults
       character(len=:), allocatable :: scheme
 
@@ -85,28 +87,16 @@ contains
          call namelists%reject('initial', 'must lie between minimum and maximum')
       end if
       if (.not. config%active) then
-         call refuse_change('radius', config%radius, defaults%radius)
-         call refuse_change('initial', config%initial, defaults%initial)
-         call refuse_change('sd', config%sd, defaults%sd)
-         call refuse_change('damping', config%damping, defaults%damping)
-         call refuse_change('damping_unobserved', config%damping_unobserved, &
-                            defaults%damping_unobserved)
-         call refuse_change('minimum', config%minimum, defaults%minimum)
-         call refuse_change('maximum', config%maximum, defaults%maximum)
+         call refuse_change(namelists, 'radius', config%radius, defaults%radius, unused)
+         call refuse_change(namelists, 'initial', config%initial, defaults%initial, unused)
+         call refuse_change(namelists, 'sd', config%sd, defaults%sd, unused)
+         call refuse_change(namelists, 'damping', config%damping, defaults%damping, unused)
+         call refuse_change(namelists, 'damping_unobserved', config%damping_unobserved, &
+                            defaults%damping_unobserved, unused)
+         call refuse_change(namelists, 'minimum', config%minimum, defaults%minimum, unused)
+         call refuse_change(namelists, 'maximum', config%maximum, defaults%maximum, unused)
       end if
       call namelists%close_group(error)
-
-   contains
-
-      subroutine refuse_change(key, value, default)
-         character(len=*), intent(in) :: key
-         real(wp), intent(in) :: value
-         real(wp), intent(in) :: default
-
-         if (abs(value - default) > 0) then
-            call namelists%reject(key, "is not used with scheme = 'none'")
-         end if
-      end subroutine refuse_change
    end subroutine read_adaptive_inflation
 
    !> The factor becomes a field that the ensemble carries.

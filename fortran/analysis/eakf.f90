@@ -16,8 +16,6 @@ module da_analysis_eakf
    type, extends(serial_filter_type) :: eakf_type
    contains
       procedure :: columns_for
-      procedure :: begin
-      procedure :: finish
       procedure :: assimilate_one
    end type eakf_type
 
@@ -38,22 +36,6 @@ contains
 
       columns = members
    end function columns_for
-
-   pure subroutine begin(self, members, columns, chunks, z)
-      class(eakf_type), intent(in) :: self
-      integer, intent(in) :: members
-      integer, intent(in) :: columns
-      integer, intent(in) :: chunks
-      real(wp), intent(inout) :: z(lanes, columns, chunks)
-   end subroutine begin
-
-   pure subroutine finish(self, members, columns, chunks, z)
-      class(eakf_type), intent(in) :: self
-      integer, intent(in) :: members
-      integer, intent(in) :: columns
-      integer, intent(in) :: chunks
-      real(wp), intent(inout) :: z(lanes, columns, chunks)
-   end subroutine finish
 
    pure subroutine assimilate_one(self, key, number, members, columns, chunks, observed, weights, z)
       class(eakf_type), intent(in) :: self

@@ -12,6 +12,7 @@ module da_analysis_observation_bias
    use da_base_error, only: error_type
    use da_base_namelists, only: namelists_type
    use da_base_random, only: random_key_type, normals, stream_first_bias, stream_bias_walk
+   use da_base_unused_keys, only: refuse_change
    use da_ensemble_parameters, only: keep_spread
    use da_ensemble_type, only: ensemble_type
    implicit none
@@ -36,6 +37,7 @@ contains
       type(namelists_type), intent(inout) :: namelists
       type(observation_bias_config), intent(inout) :: config
       type(error_type), allocatable, intent(out) :: error
+      character(len=*), parameter :: unused = 'estimate = .false.'
       type(observation_bias_config) :: defaults
 
       call namelists%open_group('observation_bias', &
@@ -50,24 +52,14 @@ contains
                          'a smaller ensemble spread is widened to this after the analysis', &
                          minimum=0.0_wp)
       if (.not. config%estimate) then
-         call refuse_change('first_guess', config%first_guess, defaults%first_guess)
-         call refuse_change('first_sd', config%first_sd, defaults%first_sd)
-         call refuse_change('random_walk', config%random_walk, defaults%random_walk)
-         call refuse_change('minimum_sd', config%minimum_sd, defaults%minimum_sd)
+         call refuse_change(namelists, 'first_guess', config%first_guess, &
+                            defaults%first_guess, unused)
+         call refuse_change(namelists, 'first_sd', config%first_sd, defaults%first_sd, unused)
+         call refuse_change(namelists, 'random_walk', config%random_walk, &
+                            defaults%random_walk, unused)
+         call refuse_change(namelists, 'minimum_sd', config%minimum_sd, defaults%minimum_sd, unused)
       end if
       call namelists%close_group(error)
-
-   contains
-
-      subroutine refuse_change(key, value, default)
-         character(len=*), intent(in) :: key
-         real(wp), intent(in) :: value
-         real(wp), intent(in) :: default
-
-         if (abs(value - default) > 0) then
-            call namelists%reject(key, 'is not used with estimate = .false.')
-         end if
-      end subroutine refuse_change
    end subroutine read_observation_bias
 
    !> The members' first biases, first_guess + first_sd z_m, become numbers that the ensemble

@@ -25,9 +25,9 @@ module da_analysis_serial_filter
    contains
       procedure :: assimilate
       procedure :: complete
+      procedure :: begin
+      procedure :: finish
       procedure(columns_for), deferred :: columns_for
-      procedure(convert), deferred :: begin
-      procedure(convert), deferred :: finish
       procedure(assimilate_one), deferred :: assimilate_one
    end type serial_filter_type
 
@@ -39,16 +39,6 @@ module da_analysis_serial_filter
          integer, intent(in) :: members
          integer :: columns
       end function columns_for
-
-      !> From the members' values, in the first columns, to what the filter keeps, or back.
-      pure subroutine convert(self, members, columns, chunks, z)
-         import :: serial_filter_type, wp, lanes
-         class(serial_filter_type), intent(in) :: self
-         integer, intent(in) :: members
-         integer, intent(in) :: columns
-         integer, intent(in) :: chunks
-         real(wp), intent(inout) :: z(lanes, columns, chunks)
-      end subroutine convert
 
       !> Update the targets `z` by one observation: `observed` is what is kept of the observation,
       !> the same in each lane, its value 0 and its error 1; `weights` taper its influence; `key`
@@ -73,6 +63,25 @@ module da_analysis_serial_filter
    real(wp), parameter :: farthest = 1.0e15_wp
 
 contains
+
+   !> From the members' values, in the first columns, to what the filter keeps; most keep them as
+   !> they are.
+   pure subroutine begin(self, members, columns, chunks, z)
+      class(serial_filter_type), intent(in) :: self
+      integer, intent(in) :: members
+      integer, intent(in) :: columns
+      integer, intent(in) :: chunks
+      real(wp), intent(inout) :: z(lanes, columns, chunks)
+   end subroutine begin
+
+   !> From what the filter keeps back to the members' values.
+   pure subroutine finish(self, members, columns, chunks, z)
+      class(serial_filter_type), intent(in) :: self
+      integer, intent(in) :: members
+      integer, intent(in) :: columns
+      integer, intent(in) :: chunks
+      real(wp), intent(inout) :: z(lanes, columns, chunks)
+   end subroutine finish
 
    !> What is left to do with the slab's state when all observations are in.
    subroutine complete(self, cycle, ensemble)

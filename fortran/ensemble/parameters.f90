@@ -12,6 +12,7 @@ module da_ensemble_parameters
    use da_base_namelists, only: namelists_type
    use da_base_random, only: random_key_type, normals, stream_first_parameters, &
       stream_parameter_walk
+   use da_base_unused_keys, only: refuse_change
    use da_ensemble_noise, only: noise_type, new_noise
    use da_ensemble_type, only: mean_of_members, spread_of_members
    implicit none
@@ -50,6 +51,7 @@ contains
       type(namelists_type), intent(inout) :: namelists
       type(parameters_config), intent(inout) :: config
       type(error_type), allocatable, intent(out) :: error
+      character(len=*), parameter :: unused = 'estimate = .false.'
       type(parameters_config) :: defaults
       character(len=:), allocatable :: scope
 
@@ -74,27 +76,17 @@ contains
       config%local = scope == 'local'
       if (.not. config%estimate) then
          if (config%local) call namelists%reject('scope', 'is not used with estimate = .false.')
-         call refuse_change('first_guess', config%first_guess, defaults%first_guess)
-         call refuse_change('first_sd', config%first_sd, defaults%first_sd)
-         call refuse_change('random_walk', config%random_walk, defaults%random_walk)
-         call refuse_change('minimum_sd', config%minimum_sd, defaults%minimum_sd)
+         call refuse_change(namelists, 'first_guess', config%first_guess, &
+                            defaults%first_guess, unused)
+         call refuse_change(namelists, 'first_sd', config%first_sd, defaults%first_sd, unused)
+         call refuse_change(namelists, 'random_walk', config%random_walk, &
+                            defaults%random_walk, unused)
+         call refuse_change(namelists, 'minimum_sd', config%minimum_sd, defaults%minimum_sd, unused)
       end if
       if (config%correlation_length > 0 .and. .not. config%local) then
          call namelists%reject('correlation_length', "is not used with scope = 'global'")
       end if
       call namelists%close_group(error)
-
-   contains
-
-      subroutine refuse_change(key, value, default)
-         character(len=*), intent(in) :: key
-         real(wp), intent(in) :: value
-         real(wp), intent(in) :: default
-
-         if (abs(value - default) > 0) then
-            call namelists%reject(key, 'is not used with estimate = .false.')
-         end if
-      end subroutine refuse_change
    end subroutine read_parameters
 
    !> Of a model with so many parameters a point, on a circle of `points` points.
