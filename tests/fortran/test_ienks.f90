@@ -220,7 +220,8 @@ contains
       call first_members(domain, x)
       allocate (problem%covariance, &
                 source=new_ensemble_covariance(x, new_homogeneous(points, ones)))
-      call new_window(new_advection(points), domain, [2*window], [values_on(domain)], problem%window)
+      call new_window(new_advection(points), domain, [2*window], [values_on(domain)], &
+                      problem%window)
       allocate (mean(domain%n, 1, 1))
       mean(:, :, 1) = sum(x, dim=3)/members
       allocate (none(problem%window%rows, 1), source=0.0_wp)
