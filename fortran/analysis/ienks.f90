@@ -32,9 +32,12 @@ module da_analysis_ienks
 
    character(len=9), parameter :: known_variants(2) = [character(len=9) :: 'transform', 'bundle']
 
-   !> What J may rise in a step, as a share: its Gauss-Newton steps are those of a sample, and the
-   !> last ones small.
+   !> What J may rise in a step, as a share of it. Smaller rises are no failure: ensembles of other
+   !> widths have other means at the observations, and to forbid them ends in poorer minima.
    real(wp), parameter :: rise_allowed = 1.0_wp
+   !> The finite-size prior is flat far out; there it goes on as a normal one of this precision, or
+   !> an ensemble that has lost the truth would leave the model's climate.
+   real(wp), parameter :: least_precision = 0.25_wp
 
    !> `&ienks`
    type :: ienks_config
@@ -377,11 +380,13 @@ contains
       real(wp) :: cost
       real(wp) :: epsilon_n
       real(wp) :: certainty
+      real(wp) :: far
 
       cost = dot_product(w, w)
       if (.not. config%finite_size) return
       call finite_size_prior(config, n, remaining, epsilon_n, certainty)
-      cost = certainty*(n - 1)*log(epsilon_n + cost/(n - 1))
+      far = max(cost/(n - 1) - (certainty/least_precision - epsilon_n), 0.0_wp)
+      cost = (n - 1)*(certainty*log(epsilon_n + cost/(n - 1) - far) + least_precision*far)
    end function prior_cost
 
    !> The prior's precision: 1, or the curvature along w of the finite-size prior c/2 ln(ε +
@@ -400,7 +405,7 @@ contains
       precision = 1
       if (.not. config%finite_size) return
       call finite_size_prior(config, n, remaining, epsilon_n, certainty)
-      precision = certainty/(epsilon_n + dot_product(w, w)/(n - 1))
+      precision = max(certainty/(epsilon_n + dot_product(w, w)/(n - 1)), least_precision)
    end function prior_precision
 
    pure subroutine finite_size_prior(config, n, remaining, epsilon_n, certainty)
