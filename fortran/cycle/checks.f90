@@ -162,6 +162,7 @@ contains
       type(error_type), allocatable, intent(out) :: error
       type(ensemble_type) :: ensemble
       type(observations_type) :: observations
+      type(observations_type), allocatable :: past(:)
       real(wp), allocatable :: start(:, :, :)
       class(operator_type), allocatable :: observe
       integer :: last
@@ -185,14 +186,16 @@ contains
             call run%model_error%disturb_truth(domain, cycle, run%truth%x)
             call run%source%observe(domain, cycle, run%truth%x, observations, error)
             if (allocated(error)) return
+            call run%history%recall(cycle, past)
+            call run%history%remember(cycle, observations)
             if (cycle <= cycles_listed .or. cycle >= last) then
                call new_observation_operator(observations, domain, observe)
                call catalogue%add('H, cycle '//to_text(cycle), observe, ensemble%x(:, :, :1))
             end if
-            if (cycle >= last .and. observations%total > 0) exit
+            if (cycle >= last .and. config%analysis%is_due(cycle) .and. observations%total > 0) exit
          end do
-         call config%analysis%list_operators(domain, min(cycle, config%cycles), observations, &
-                                             ensemble, catalogue)
+         call config%analysis%list_operators(domain, min(cycle, config%cycles), past, &
+                                             observations, ensemble, catalogue)
       end associate
 
    contains
