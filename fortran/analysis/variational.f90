@@ -12,6 +12,7 @@ module da_analysis_variational
    use da_analysis_conjugate_gradient, only: batch_products
    use da_analysis_cost_function, only: problem_type, minimisation_config, &
       variational_history_type, minimise_cost
+   use da_analysis_hybrid_covariance, only: hybrid_config, new_localisation, new_hybrid_errors
    use da_analysis_smoother, only: smoother_type, carried_start
    use da_analysis_type, only: observe_background
    use da_analysis_window, only: new_window
@@ -36,9 +37,11 @@ module da_analysis_variational
    type, extends(smoother_type) :: variational_type
       type(minimisation_config) :: minimisation
       type(background_config) :: background
+      type(hybrid_config) :: hybrid
       real(wp) :: gross_error_limit = 0
       class(model_type), allocatable :: model
       class(covariance_type), allocatable :: covariance
+      class(covariance_type), allocatable :: localisation
       !> Standard deviation of the background's errors, of the first component.
       real(wp) :: background_sd = 0
    contains
@@ -57,10 +60,10 @@ contains
       integer, parameter :: longest_window = 1000
       type(variational_config) :: defaults
 
-      call namelists%open_group('variational', 'Minimisation, used by analysis = ''var3d'' and '// &
-                                '''var4d''')
+      call namelists%open_group('variational', 'Minimisation, used by analysis = ''var3d'', '// &
+                                '''var4d'', ''e3dvar'', ''e4dvar'' and ''4denvar''')
       call namelists%get('window', config%window, &
-                         'var4d: cycles from the window''s start to its end, the analysis', &
+                         'not in 3D: cycles from the window''s start to its end, the analysis', &
                          minimum=1, maximum=longest_window)
       call namelists%get('outer_loops', config%minimisation%outer_loops, &
                          'linearisations about the latest state; one is enough where all is '// &
@@ -70,9 +73,9 @@ contains
       call namelists%get('gradient_reduction', config%minimisation%gradient_reduction, &
                          'an inner loop ends where the gradient''s norm has fallen to this '// &
                          'fraction', above=0.0_wp, maximum=1.0_wp)
-      if (name == 'var3d') then
+      if (index(name, '3d') > 0) then
          if (config%window /= defaults%window) then
-            call namelists%reject('window', "is not used with analysis = 'var3d'")
+            call namelists%reject('window', "is not used with analysis = '"//name//"'")
          end if
          config%window = 0
       end if
@@ -101,6 +104,10 @@ contains
       real(wp), allocatable :: climate(:, :, :)
 
       self%model = model
+      if (self%hybrid%uses_ensemble()) then
+         call new_localisation(self%hybrid%localisation, domain, self%localisation)
+         if (.not. self%hybrid%uses_static()) return
+      end if
       if (self%background%covariance == 'climatology') then
          allocate (climate(domain%n, model%components_in, max(1, points_wanted/domain%total)))
          call draw_from_attractor(model, domain, random_key_type(self%seed, stream_climatology), &
@@ -159,14 +166,24 @@ contains
       end associate
    end subroutine update
 
-   !> The covariance of the background's errors in this cycle: the one that was prepared.
+   !> The covariance of the background's errors in this cycle: the one that was prepared, or with
+   !> the ensemble's at the window's start in it.
    subroutine errors_of_background(self, domain, ensemble, covariance)
       class(variational_type), intent(in) :: self
       type(domain_type), intent(inout) :: domain
       type(ensemble_type), intent(in) :: ensemble
       class(covariance_type), allocatable, intent(out) :: covariance
 
-      covariance = self%covariance
+      if (.not. self%hybrid%uses_ensemble()) then
+         covariance = self%covariance
+      else if (self%window == 0) then
+         call new_hybrid_errors(self%hybrid, ensemble%x, self%localisation, self%covariance, &
+                                covariance)
+      else
+         call new_hybrid_errors(self%hybrid, &
+                                ensemble%carried(ensemble%place_of(carried_start))%x, &
+                                self%localisation, self%covariance, covariance)
+      end if
    end subroutine errors_of_background
 
    !> What an ensemble's members add to the observations, in units of their errors: normal numbers;
