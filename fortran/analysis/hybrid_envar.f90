@@ -10,7 +10,6 @@ module da_analysis_hybrid_envar
    use da_base_domain, only: domain_type
    use da_analysis_cost_function, only: problem_type
    use da_analysis_hybrid_coupled, only: coupled_type
-   use da_analysis_hybrid_covariance, only: new_hybrid_errors
    use da_analysis_window, only: window_type, new_window
    use da_covariance_type, only: covariance_type
    use da_ensemble_type, only: ensemble_type
@@ -44,25 +43,28 @@ module da_analysis_hybrid_envar
 
 contains
 
-   !> The increment at the window's start is one of the ensemble there, that at its end one of the
-   !> ensemble there.
-   subroutine pose(self, domain, steps, observations, ensemble, problem)
+   !> The increment at the window's start is one of the ensemble there, that at a later time one of
+   !> the ensemble then.
+   subroutine pose(self, domain, steps, groups, ensemble, trajectory, problem)
       class(envar_type), intent(in) :: self
       type(domain_type), intent(inout) :: domain
-      integer, intent(in) :: steps
-      type(observations_type), intent(in) :: observations
+      integer, intent(in) :: steps(:)
+      type(observations_type), intent(in) :: groups(:)
       type(ensemble_type), intent(in) :: ensemble
+      real(wp), intent(in) :: trajectory(:, :, :, :)
       class(problem_type), allocatable, intent(out) :: problem
       type(envar_problem_type), allocatable :: made
+      integer :: k
 
       allocate (made)
-      allocate (made%instants(1))
+      allocate (made%instants(size(steps)))
       call self%errors_of_background(domain, ensemble, made%covariance)
-      call new_window(self%model, domain, [steps], [observations], made%window)
-      made%instants(1)%step = steps
-      call new_window(self%model, domain, [0], [observations], made%instants(1)%window)
-      call new_hybrid_errors(self%hybrid, ensemble%x, self%localisation, self%covariance, &
-                             made%instants(1)%covariance)
+      call new_window(self%model, domain, steps, groups, made%window)
+      do k = 1, size(steps)
+         made%instants(k)%step = sum(steps(:k))
+         call new_window(self%model, domain, [0], groups(k:k), made%instants(k)%window)
+         call self%errors_of(trajectory(:, :, :, k), made%instants(k)%covariance)
+      end do
       call move_alloc(made, problem)
    end subroutine pose
 

@@ -113,7 +113,8 @@ CASES: dict[str, Groups] = {
     ),
     "4denvar": case(
         {"cycle": {"analysis": "4denvar"}, "ensemble": {"members": 10}},
-        {"variational": {"window": 3, "outer_loops": 2}, "background": {"factor": 0.003}},
+        {"variational": {"window": 4, "shift": 2, "outer_loops": 2}},
+        {"background": {"factor": 0.003}},
         {"hybrid": {"weight": 0.8, "filter": "ensrf"}, "localisation": {"radius": 4.0}},
         {"observations": {"stride": 1.3}},
     ),

@@ -250,7 +250,11 @@ TOGETHER = {
     ),
     "a window in 3D": (
         "&cycle analysis = 'e3dvar' /\n&variational window = 2 /",
-        "line 2: &variational window not used 'e3dvar'",
+        "line 2: &variational window = 2 at most 0",
+    ),
+    "multiple assimilation beside a filter": (
+        "&cycle analysis = 'e4dvar' /\n&variational multiple = .true. /",
+        "line 2: &variational multiple not used 'e4dvar'",
     ),
     "correlated errors of a hybrid": (
         "&cycle analysis = 'e4dvar' /\n&observations error_correlation_length = 2.0 /",

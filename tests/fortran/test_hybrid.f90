@@ -7,9 +7,9 @@ module test_hybrid
    use da_analysis_hybrid_coupled, only: coupled_type
    use da_analysis_hybrid_covariance, only: new_localisation
    use da_analysis_hybrid_envar, only: envar_type, envar_problem_type
-   use da_analysis_smoother, only: carried_start
+   use da_analysis_smoother, only: carried_start, carried_end
    use da_analysis_variational, only: variational_type, variational_config, new_variational
-   use da_analysis_window, only: new_window
+   use da_analysis_window, only: window_type, new_window
    use da_base_communicator, only: alone
    use da_base_domain, only: domain_type, new_domain
    use da_base_error, only: error_type
@@ -28,7 +28,7 @@ module test_hybrid
    use da_operator_checks, only: random_field, inner_product
    use test_ienks, only: advection_type, new_advection, first_members, values_on, &
       kalman_smoother, points, members, window
-   use test_variational, only: dense
+   use test_variational, only: dense, eliminate
    use testing, only: testing_type
    implicit none
    private
@@ -50,6 +50,9 @@ contains
       call check_errors_of_background(tests, whole)
       call check_against_kalman(tests, 'E4DVar', coupled, domain, whole)
       call check_against_kalman(tests, '4DEnVar', envar, domain, whole)
+      deallocate (coupled%filter, envar%filter)
+      call check_overlap(tests, 'E4DVar, shift 2', coupled, domain, whole)
+      call check_overlap(tests, '4DEnVar, shift 2', envar, domain, whole)
       call check_two_times(tests, domain)
       call check_instants(tests, domain, whole)
    end subroutine test_hybrid_suite
@@ -171,7 +174,6 @@ contains
       type(domain_type), intent(inout) :: domain
       type(domain_type), intent(inout) :: whole
       type(variational_config) :: config
-      type(background_config) :: background
       type(observations_type) :: observations
       type(ensemble_type) :: ensemble
       type(advection_type) :: model
@@ -179,32 +181,16 @@ contains
       real(wp), dimension(points) :: mean, kalman_mean
       real(wp), dimension(points, points) :: covariance, kalman_covariance
       real(wp) :: x(points, members)
-      integer :: m
 
       model = new_advection()
       ! One cycle short of a full window's end, so that the start stays where it is.
       config%window = window + 1
-      config%minimisation = minimisation_config(1, 100, 1.0e-13_wp)
-      background%covariance = 'diagonal'
-      scheme%variational_type = new_variational(name, config, background)
-      scheme%hybrid%weight = 1
-      scheme%hybrid%localisation = with_taper('none', 6.0_wp)
-      scheme%steps = 2
-      allocate (scheme%filter, source=new_etkf(etkf_config(rotation=.false.)))
-      scheme%filter%inflation = no_inflation
-      call scheme%prepare(domain, model)
+      call set_up_scheme(name, config, domain, scheme)
       call begin(domain, window, model, ensemble)
       observations = values_on(domain)
       call scheme%update(domain, window, observations, ensemble, error)
       call tests%check(.not. allocated(error), name//': no error')
-      x = 0
-      x(domain%first:domain%last, :) = ensemble%carried(1)%x(:, 1, :)
-      do m = 1, members
-         call domain%communicator%exact_sums(x(:, m))
-      end do
-      mean = sum(x, dim=2)/members
-      x = x - spread(mean, 2, members)
-      covariance = matmul(x, transpose(x))/(members - 1)
+      call statistics(domain, ensemble, mean, covariance)
       call kalman_smoother(whole, kalman_mean, kalman_covariance)
       call tests%check_small(maxval(abs(mean - kalman_mean)), 1.0e-10_wp, &
                              name//': mean of the Kalman smoother')
@@ -217,6 +203,123 @@ contains
                           name//': the end follows from the start')
       end associate
    end subroutine check_against_kalman
+
+   subroutine set_up_scheme(name, config, domain, scheme)
+      character(len=*), intent(in) :: name
+      type(variational_config), intent(inout) :: config
+      type(domain_type), intent(inout) :: domain
+      class(coupled_type), intent(inout) :: scheme
+      type(background_config) :: background
+
+      config%minimisation = minimisation_config(1, 100, 1.0e-13_wp)
+      background%covariance = 'diagonal'
+      scheme%variational_type = new_variational(name, config, background)
+      scheme%hybrid%weight = 1
+      scheme%hybrid%localisation = with_taper('none', 6.0_wp)
+      scheme%steps = 2
+      allocate (scheme%filter, source=new_etkf(etkf_config(rotation=.false.)))
+      scheme%filter%inflation = no_inflation
+      call scheme%prepare(domain, new_advection())
+   end subroutine set_up_scheme
+
+   !> Of the members at the window's start, on every rank.
+   subroutine statistics(domain, ensemble, mean, covariance)
+      type(domain_type), intent(inout) :: domain
+      type(ensemble_type), intent(in) :: ensemble
+      real(wp), intent(out) :: mean(points)
+      real(wp), intent(out) :: covariance(points, points)
+      real(wp) :: x(points, members)
+      integer :: m
+
+      x = 0
+      x(domain%first:domain%last, :) = ensemble%carried(1)%x(:, 1, :)
+      do m = 1, members
+         call domain%communicator%exact_sums(x(:, m))
+      end do
+      mean = sum(x, dim=2)/members
+      x = x - spread(mean, 2, members)
+      covariance = matmul(x, transpose(x))/(members - 1)
+   end subroutine statistics
+
+   !> Two cycles of observations in one analysis, of a window that begins a cycle before them: the
+   !> Kalman smoother of the ensemble, with one set of observations and then the other.
+   subroutine check_overlap(tests, name, scheme, domain, whole)
+      type(testing_type), intent(inout) :: tests
+      character(len=*), intent(in) :: name
+      class(coupled_type), intent(inout) :: scheme
+      type(domain_type), intent(inout) :: domain
+      type(domain_type), intent(inout) :: whole
+      integer, parameter :: last = 4
+      type(variational_config) :: config
+      type(observations_type) :: groups(2)
+      type(observations_type) :: groups_whole(2)
+      type(ensemble_type) :: ensemble
+      type(ensemble_type) :: forecast
+      type(advection_type) :: model
+      type(error_type), allocatable :: error
+      real(wp), dimension(points) :: mean, kalman_mean
+      real(wp), dimension(points, points) :: covariance, kalman_covariance
+      integer :: k
+
+      model = new_advection()
+      ! So long that the start stays where it is.
+      config%window = last + 2
+      config%shift = 2
+      call set_up_scheme(name, config, domain, scheme)
+      call begin(domain, last, model, ensemble)
+      call begin(domain, 2, model, forecast)
+      call ensemble%carry(carried_end, '', .false., forecast%x)
+      groups = values_on(domain)
+      groups(1)%value = 2*groups(1)%value - 0.3_wp
+      groups_whole = values_on(whole)
+      groups_whole(1)%value = 2*groups_whole(1)%value - 0.3_wp
+      call scheme%update_window(domain, last, groups(:1), groups(2), ensemble, error)
+      call tests%check(.not. allocated(error), name//': no error')
+      call statistics(domain, ensemble, mean, covariance)
+      call begin(whole, 0, model, forecast)
+      call statistics(whole, forecast, kalman_mean, kalman_covariance)
+      do k = 1, 2
+         call assimilate_at(whole, (2 + k)*scheme%steps, groups_whole(k), kalman_mean, &
+                            kalman_covariance)
+      end do
+      call tests%check_small(maxval(abs(mean - kalman_mean)), 1.0e-10_wp, &
+                             name//': mean of the Kalman smoother')
+      call tests%check_small(maxval(abs(covariance - kalman_covariance)), 1.0e-10_wp, &
+                             name//': covariance of the Kalman smoother')
+      call tests%check(allocated(groups(1)%analysis), name//': past observations learn their '// &
+                       'analysis')
+   end subroutine check_overlap
+
+   !> Observations some steps later move mean and covariance here: one step of a Kalman smoother.
+   subroutine assimilate_at(whole, steps, observations, mean, covariance)
+      type(domain_type), intent(inout) :: whole
+      integer, intent(in) :: steps
+      type(observations_type), intent(in) :: observations
+      real(wp), intent(inout) :: mean(points)
+      real(wp), intent(inout) :: covariance(points, points)
+      type(window_type) :: later
+      real(wp) :: unit(points, 1, 1)
+      real(wp), dimension(observations%n, points) :: g, gain_transposed
+      real(wp) :: s(observations%n, observations%n)
+      real(wp) :: d(observations%n, 1)
+      integer :: i
+
+      call new_window(new_advection(), whole, [steps], [observations], later)
+      call later%linearise(whole, reshape(mean, [points, 1, 1]), d)
+      do i = 1, points
+         unit = 0
+         unit(i, 1, 1) = 1
+         call later%tl(whole, unit, g(:, i:i))
+      end do
+      s = matmul(g, matmul(covariance, transpose(g)))
+      do i = 1, observations%n
+         s(i, i) = s(i, i) + 1
+      end do
+      gain_transposed = matmul(g, covariance)
+      call eliminate(s, gain_transposed)
+      mean = mean + matmul(d(:, 1), gain_transposed)
+      covariance = covariance - matmul(transpose(gain_transposed), matmul(g, covariance))
+   end subroutine assimilate_at
 
    !> Observations at two times: 4DEnVar of the members' trajectories and 4D-Var with their
    !> covariance at the start, with one and the same linear model.

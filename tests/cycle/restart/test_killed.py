@@ -31,7 +31,10 @@ CASES: dict[str, Groups] = {
     "stochastic_enkf": {"cycle": {"analysis": "stochastic_enkf"}},
     "var4d": {"cycle": {"analysis": "var4d"}, "variational": {"window": 7}},
     "e4dvar": {"cycle": {"analysis": "e4dvar"}, "variational": {"window": 3}},
-    "4denvar": {"cycle": {"analysis": "4denvar"}, "variational": {"window": 2}},
+    "4denvar": {
+        "cycle": {"analysis": "4denvar"},
+        "variational": {"window": 4, "shift": 2},
+    },
     "ienks": {"cycle": {"analysis": "ienks"}, "ienks": {"window": 5}},
     "ensrf": {"cycle": {"analysis": "ensrf"}, "localisation": {"radius": 2.5}},
     "eakf": {"cycle": {"analysis": "eakf"}},
