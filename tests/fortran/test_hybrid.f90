@@ -3,10 +3,13 @@
 module test_hybrid
    use da_analysis_cost_function, only: problem_type, minimisation_config, &
       variational_history_type, minimise_cost
-   use da_analysis_etkf, only: etkf_config, new_etkf
+   use da_analysis_ensemble_filter, only: ensemble_filter_type
+   use da_analysis_ensrf, only: ensrf_config, new_ensrf
+   use da_analysis_etkf, only: etkf_type, etkf_config, new_etkf
    use da_analysis_hybrid_coupled, only: coupled_type
    use da_analysis_hybrid_covariance, only: new_localisation
    use da_analysis_hybrid_envar, only: envar_type, envar_problem_type
+   use da_analysis_letkf, only: letkf_config, new_letkf
    use da_analysis_smoother, only: carried_start, carried_end
    use da_analysis_variational, only: variational_type, variational_config, new_variational
    use da_analysis_window, only: window_type, new_window
@@ -43,16 +46,25 @@ contains
       type(error_type), allocatable :: error
       type(coupled_type) :: coupled
       type(envar_type) :: envar
+      type(etkf_type) :: etkf
+      type(localisation_config) :: nowhere
 
       call new_domain(points, tests%communicator, domain, error)
       call new_domain(points, alone(), whole, error)
       call check_localisation(tests, whole)
       call check_errors_of_background(tests, whole)
-      call check_against_kalman(tests, 'E4DVar', coupled, domain, whole)
-      call check_against_kalman(tests, '4DEnVar', envar, domain, whole)
-      deallocate (coupled%filter, envar%filter)
-      call check_overlap(tests, 'E4DVar, shift 2', coupled, domain, whole)
-      call check_overlap(tests, '4DEnVar, shift 2', envar, domain, whole)
+      etkf = new_etkf(etkf_config(rotation=.false.))
+      nowhere = with_taper('none', 6.0_wp)
+      call check_against_kalman(tests, 'E4DVar', etkf, coupled, domain, whole)
+      call check_against_kalman(tests, '4DEnVar', etkf, envar, domain, whole)
+      call check_overlap(tests, 'E4DVar, shift 2', etkf, coupled, domain, whole)
+      call check_overlap(tests, '4DEnVar, shift 2', etkf, envar, domain, whole)
+      call check_overlap(tests, 'E4DVar beside a serial filter', &
+                         new_ensrf(ensrf_config(rotation=.false.), nowhere), coupled, domain, &
+                         whole)
+      call check_overlap(tests, 'E4DVar beside an LETKF', &
+                         new_letkf(letkf_config(rotation=.false.), nowhere), coupled, domain, &
+                         whole)
       call check_two_times(tests, domain)
       call check_instants(tests, domain, whole)
    end subroutine test_hybrid_suite
@@ -166,10 +178,11 @@ contains
       call model%forecast(domain, cycles*steps, ensemble%x)
    end subroutine begin
 
-   !> Weight 1, no localisation, ETKF: mean and covariance of the Kalman smoother.
-   subroutine check_against_kalman(tests, name, scheme, domain, whole)
+   !> Weight 1, no localisation: mean and covariance of the Kalman smoother.
+   subroutine check_against_kalman(tests, name, filter, scheme, domain, whole)
       type(testing_type), intent(inout) :: tests
       character(len=*), intent(in) :: name
+      class(ensemble_filter_type), intent(in) :: filter
       class(coupled_type), intent(inout) :: scheme
       type(domain_type), intent(inout) :: domain
       type(domain_type), intent(inout) :: whole
@@ -185,7 +198,7 @@ contains
       model = new_advection()
       ! One cycle short of a full window's end, so that the start stays where it is.
       config%window = window + 1
-      call set_up_scheme(name, config, domain, scheme)
+      call set_up_scheme(name, filter, config, domain, scheme)
       call begin(domain, window, model, ensemble)
       observations = values_on(domain)
       call scheme%update(domain, window, observations, ensemble, error)
@@ -204,8 +217,9 @@ contains
       end associate
    end subroutine check_against_kalman
 
-   subroutine set_up_scheme(name, config, domain, scheme)
+   subroutine set_up_scheme(name, filter, config, domain, scheme)
       character(len=*), intent(in) :: name
+      class(ensemble_filter_type), intent(in) :: filter
       type(variational_config), intent(inout) :: config
       type(domain_type), intent(inout) :: domain
       class(coupled_type), intent(inout) :: scheme
@@ -217,7 +231,8 @@ contains
       scheme%hybrid%weight = 1
       scheme%hybrid%localisation = with_taper('none', 6.0_wp)
       scheme%steps = 2
-      allocate (scheme%filter, source=new_etkf(etkf_config(rotation=.false.)))
+      if (allocated(scheme%filter)) deallocate (scheme%filter)
+      allocate (scheme%filter, source=filter)
       scheme%filter%inflation = no_inflation
       call scheme%prepare(domain, new_advection())
    end subroutine set_up_scheme
@@ -243,9 +258,10 @@ contains
 
    !> Two cycles of observations in one analysis, of a window that begins a cycle before them: the
    !> Kalman smoother of the ensemble, with one set of observations and then the other.
-   subroutine check_overlap(tests, name, scheme, domain, whole)
+   subroutine check_overlap(tests, name, filter, scheme, domain, whole)
       type(testing_type), intent(inout) :: tests
       character(len=*), intent(in) :: name
+      class(ensemble_filter_type), intent(in) :: filter
       class(coupled_type), intent(inout) :: scheme
       type(domain_type), intent(inout) :: domain
       type(domain_type), intent(inout) :: whole
@@ -265,7 +281,7 @@ contains
       ! So long that the start stays where it is.
       config%window = last + 2
       config%shift = 2
-      call set_up_scheme(name, config, domain, scheme)
+      call set_up_scheme(name, filter, config, domain, scheme)
       call begin(domain, last, model, ensemble)
       call begin(domain, 2, model, forecast)
       call ensemble%carry(carried_end, '', .false., forecast%x)
