@@ -6,7 +6,7 @@
 !> sensitivity Y: T = S^{-1/2} of the iteration before in the 'transform' variant, a small multiple
 !> of the identity in the 'bundle'. S = I + Y^T Y, w ← w + S^{-1} (Y^T d - w).
 module da_analysis_ienks
-   use da_base_kinds, only: wp
+   use da_base_kinds, only: wp, i8
    use da_base_domain, only: domain_type
    use da_base_error, only: error_type, run_error
    use da_base_inverse_root, only: apply_inverse_root
@@ -14,6 +14,7 @@ module da_analysis_ienks
    use da_base_mean_root, only: random_inverse_root, root_and_inverse
    use da_base_namelists, only: namelists_type
    use da_base_random, only: random_key_type, stream_rotation
+   use da_base_reproducible_sum, only: sum_columns
    use da_base_text, only: to_text
    use da_analysis_ensemble_filter, only: scale_by_errors
    use da_analysis_ensemble_space, only: project_observations
@@ -30,6 +31,13 @@ module da_analysis_ienks
    public :: ienks_type, ienks_config, new_ienks, read_ienks
 
    character(len=9), parameter :: known_variants(2) = [character(len=9) :: 'transform', 'bundle']
+
+   !> What J may rise in a step, as a share of it. Smaller rises are no failure: ensembles of other
+   !> widths have other means at the observations, and to forbid them ends in poorer minima.
+   real(wp), parameter :: rise_allowed = 1.0_wp
+   !> The finite-size prior is flat far out; there it goes on as a normal one of this precision, or
+   !> an ensemble that has lost the truth would leave the model's climate.
+   real(wp), parameter :: least_precision = 0.25_wp
 
    !> `&ienks`
    type :: ienks_config
@@ -232,6 +240,7 @@ contains
    end subroutine forecast_window
 
    !> The Gauss-Newton iterations: the minimum w of J, and Y^T Y there, over its prior's precision.
+   !> A step after which J has risen much is halved, until it has not.
    subroutine find_weights(self, domain, steps, observations, weights, start, ensemble, w, gram, &
                            precision, error)
       class(ienks_type), intent(in) :: self
@@ -245,14 +254,22 @@ contains
       real(wp), intent(out) :: gram(:, :)
       real(wp), intent(out) :: precision
       type(error_type), allocatable, intent(out) :: error
-      real(wp), dimension(size(w), size(w)) :: transform, inverse
+      real(wp), dimension(size(w), size(w)) :: transform, inverse, products
       real(wp) :: step(size(w))
+      real(wp) :: gradient(size(w))
+      real(wp) :: squares
+      real(wp) :: cost
+      real(wp) :: lowest
       real(wp) :: remaining
       integer :: iteration
       integer :: n
 
       n = size(w)
       w = 0
+      step = 0
+      gram = 0
+      precision = 1
+      lowest = 0.5_wp*huge(lowest)
       remaining = 1
       transform = identity(n)
       inverse = identity(n)
@@ -263,15 +280,23 @@ contains
       do iteration = 1, self%config%iterations
          ensemble%x = start%x
          call transform_members(size(start%x(:, :, 1)), n, with_shift(n, transform, w), ensemble%x)
-         call project_window(self, domain, steps, observations, weights, ensemble, gram, step, &
-                             error)
+         call project_window(self, domain, steps, observations, weights, ensemble, products, &
+                             gradient, squares, error)
          if (allocated(error)) return
-         if (.not. all(abs(gram) <= huge(gram))) then
-            call run_error(error, 'the ensemble is not finite any more: it has diverged')
-            return
+         cost = 0.5_wp*(prior_cost(self%config, n, remaining, w) + squares)
+         if (.not. cost <= lowest*(1 + rise_allowed)) then
+            if (iteration == 1) then
+               call run_error(error, 'the ensemble is not finite any more: it has diverged')
+               return
+            end if
+            step = 0.5_wp*step
+            w = w - step
+            if (iteration == self%config%iterations) w = w - step
+            cycle
          end if
-         gram = matmul(transpose(inverse), matmul(gram, inverse))
-         step = matmul(transpose(inverse), step)
+         lowest = cost
+         gram = matmul(transpose(inverse), matmul(products, inverse))
+         step = matmul(transpose(inverse), gradient)
          precision = prior_precision(self%config, n, remaining, w)
          step = (step - precision*w)/precision
          gram = gram/precision
@@ -289,10 +314,10 @@ contains
       end do
    end subroutine find_weights
 
-   !> Carry the ensemble to the observations of the window, and project them onto it: Y^T Y and Y^T
-   !> d of all times.
+   !> Carry the ensemble to the observations of the window, and project them onto it: Y^T Y, Y^T d
+   !> and d^T d of all times.
    subroutine project_window(self, domain, steps, observations, weights, ensemble, gram, &
-                             projected, error)
+                             projected, squares, error)
       class(ienks_type), intent(in) :: self
       type(domain_type), intent(inout) :: domain
       integer, intent(in) :: steps(:)
@@ -301,15 +326,18 @@ contains
       type(ensemble_type), intent(inout) :: ensemble
       real(wp), intent(out) :: gram(:, :)
       real(wp), intent(out) :: projected(:)
+      real(wp), intent(out) :: squares
       type(error_type), allocatable, intent(out) :: error
       type(observations_type) :: here
       real(wp), allocatable, dimension(:, :) :: hx, anomalies
       real(wp), allocatable :: innovations(:)
       real(wp) :: gram_here(size(gram, 1), size(gram, 2))
       real(wp) :: projected_here(size(projected))
+      real(wp) :: squares_here(1)
       integer :: k
 
       gram = 0
+      squares = 0
       projected = 0
       do k = 1, size(observations)
          call self%model%forecast(domain, steps(k), ensemble%x)
@@ -321,7 +349,10 @@ contains
          call whiten(domain, here, anomalies, innovations, error)
          if (allocated(error)) return
          call project_observations(domain, here, anomalies, innovations, gram_here, projected_here)
+         call sum_columns(domain%communicator, max(here%total, 1_i8), &
+                          reshape(innovations**2, [here%n, 1]), squares_here)
          gram = gram + weights(k)*gram_here
+         squares = squares + weights(k)*squares_here(1)
          projected = projected + weights(k)*projected_here
          deallocate (anomalies, innovations)
       end do
@@ -340,6 +371,24 @@ contains
       end do
    end function with_shift
 
+   !> |w|², or twice that finite-size prior's -ln p(w).
+   pure function prior_cost(config, n, remaining, w) result(cost)
+      type(ienks_config), intent(in) :: config
+      integer, intent(in) :: n
+      real(wp), intent(in) :: remaining
+      real(wp), intent(in) :: w(n)
+      real(wp) :: cost
+      real(wp) :: epsilon_n
+      real(wp) :: certainty
+      real(wp) :: far
+
+      cost = dot_product(w, w)
+      if (.not. config%finite_size) return
+      call finite_size_prior(config, n, remaining, epsilon_n, certainty)
+      far = max(cost/(n - 1) - (certainty/least_precision - epsilon_n), 0.0_wp)
+      cost = (n - 1)*(certainty*log(epsilon_n + cost/(n - 1) - far) + least_precision*far)
+   end function prior_cost
+
    !> The prior's precision: 1, or the curvature along w of the finite-size prior c/2 ln(ε +
    !> |w|²/(N - 1)), ε = (N + 1)/N and c = N/(N - 1), moved as in EnKF-N so that it is 1 where
    !> nothing is observed (Bocquet & Sakov 2012; Bocquet, Raanes & Hannart 2015, eq. 36).
@@ -352,17 +401,27 @@ contains
       real(wp) :: precision
       real(wp) :: epsilon_n
       real(wp) :: certainty
-      real(wp) :: correction
 
       precision = 1
       if (.not. config%finite_size) return
+      call finite_size_prior(config, n, remaining, epsilon_n, certainty)
+      precision = max(certainty/(epsilon_n + dot_product(w, w)/(n - 1)), least_precision)
+   end function prior_precision
+
+   pure subroutine finite_size_prior(config, n, remaining, epsilon_n, certainty)
+      type(ienks_config), intent(in) :: config
+      integer, intent(in) :: n
+      real(wp), intent(in) :: remaining
+      real(wp), intent(out) :: epsilon_n
+      real(wp), intent(out) :: certainty
+      real(wp) :: correction
+
       epsilon_n = (n + 1.0_wp)/n
       certainty = real(n, wp)/(n - 1)
       correction = sqrt((epsilon_n/certainty)**remaining)
       epsilon_n = config%hyperprior*epsilon_n/correction
       certainty = config%hyperprior*certainty*correction
-      precision = certainty/(epsilon_n + dot_product(w, w)/(n - 1))
-   end function prior_precision
+   end subroutine finite_size_prior
 
    !> S^{-1/2}, turned at random or symmetric.
    subroutine posterior_root(self, key, n, gram, transform)

@@ -136,7 +136,7 @@ contains
       integer :: i
       integer :: j
 
-      model = new_advection()
+      model = new_advection(points)
       background%covariance = 'diagonal'
       background%sd = sd
       config%window = window
@@ -195,7 +195,7 @@ contains
       real(wp), dimension(points, points) :: covariance, kalman_covariance
       real(wp) :: x(points, members)
 
-      model = new_advection()
+      model = new_advection(points)
       ! One cycle short of a full window's end, so that the start stays where it is.
       config%window = window + 1
       call set_up_scheme(name, filter, config, domain, scheme)
@@ -234,7 +234,7 @@ contains
       if (allocated(scheme%filter)) deallocate (scheme%filter)
       allocate (scheme%filter, source=filter)
       scheme%filter%inflation = no_inflation
-      call scheme%prepare(domain, new_advection())
+      call scheme%prepare(domain, new_advection(points))
    end subroutine set_up_scheme
 
    !> Of the members at the window's start, on every rank.
@@ -277,7 +277,7 @@ contains
       real(wp), dimension(points, points) :: covariance, kalman_covariance
       integer :: k
 
-      model = new_advection()
+      model = new_advection(points)
       ! So long that the start stays where it is.
       config%window = last + 2
       config%shift = 2
@@ -320,7 +320,7 @@ contains
       real(wp) :: d(observations%n, 1)
       integer :: i
 
-      call new_window(new_advection(), whole, [steps], [observations], later)
+      call new_window(new_advection(points), whole, [steps], [observations], later)
       call later%linearise(whole, reshape(mean, [points, 1, 1]), d)
       do i = 1, points
          unit = 0
@@ -352,7 +352,7 @@ contains
       real(wp), allocatable, dimension(:, :, :) :: x, one, other
       real(wp), allocatable :: none(:, :)
 
-      model = new_advection()
+      model = new_advection(points)
       observations = values_on(domain)
       observations(2)%value = 2*observations(2)%value - 0.3_wp
       call two_times(domain, observations, without)
@@ -381,7 +381,7 @@ contains
       real(wp), allocatable :: x(:, :, :)
       integer :: k
 
-      model = new_advection()
+      model = new_advection(points)
       call new_window(model, domain, steps, observations, problem%window)
       call first_members(domain, x)
       allocate (problem%covariance, source=new_ensemble_covariance(x, new_uniform()))

@@ -79,7 +79,8 @@ contains
                              '4D-Var with the ensemble''s covariance: mean of the Kalman smoother')
    end subroutine test_ienks_suite
 
-   function new_advection() result(self)
+   function new_advection(points) result(self)
+      integer, intent(in) :: points
       type(advection_type) :: self
 
       self%name = 'advection'
@@ -148,7 +149,7 @@ contains
       integer :: place
       integer :: m
 
-      model = new_advection()
+      model = new_advection(points)
       scheme = new_ienks(config)
       scheme%steps = 2
       call scheme%prepare(domain, model)
@@ -183,7 +184,7 @@ contains
       real(wp) :: unit(points, 1, 1)
       integer :: i
 
-      model = new_advection()
+      model = new_advection(points)
       observations = values_on(whole)
       call new_window(model, whole, [2*window], [observations], problem%window)
       call first_members(whole, x)
@@ -221,7 +222,8 @@ contains
       call first_members(domain, x)
       allocate (problem%covariance, &
                 source=new_ensemble_covariance(x, new_homogeneous(points, ones)))
-      call new_window(new_advection(), domain, [2*window], [values_on(domain)], problem%window)
+      call new_window(new_advection(points), domain, [2*window], [values_on(domain)], &
+                      problem%window)
       allocate (mean(domain%n, 1, 1))
       mean(:, :, 1) = sum(x, dim=3)/members
       allocate (none(problem%window%rows, 1), source=0.0_wp)

@@ -36,6 +36,22 @@ CASES: dict[str, Groups] = {
         "variational": {"window": 4, "shift": 2},
     },
     "ienks": {"cycle": {"analysis": "ienks"}, "ienks": {"window": 5}},
+    "var4d, shift 4": {
+        "cycle": {"analysis": "var4d"},
+        "variational": {"window": 4, "shift": 4},
+        "ensemble": {"members": 2},
+    },
+    "ienks, multiple": {
+        "cycle": {"analysis": "ienks"},
+        "ienks": {"window": 5, "shift": 2, "multiple": True},
+        "observations": {"stride": 1.7, "gross_error_limit": 3.0},
+        "model_error": {"truth_sd": 0.1},
+    },
+    "fgat": {
+        "cycle": {"analysis": "var3d"},
+        "variational": {"window": 5},
+        "observations": {"network": "random_points", "probability": 0.7, "every": 2},
+    },
     "ensrf": {"cycle": {"analysis": "ensrf"}, "localisation": {"radius": 2.5}},
     "eakf": {"cycle": {"analysis": "eakf"}},
     "local_particle_filter": {"cycle": {"analysis": "local_particle_filter"}},
@@ -145,7 +161,9 @@ def test_killed_again_and_again(begin: Callable[..., Any], assert_finished: Fini
     assert_finished(groups)
 
 
+@pytest.mark.parametrize("scheme", [{}, {"analysis": "var4d"}], ids=str)
 def test_input_from_files(
+    scheme: dict[str, str],
     make_truth: Callable[..., Path],
     make_observations: Callable[..., Path],
     unfinished: Callable[..., Path],
@@ -166,8 +184,12 @@ def test_input_from_files(
             "truth": {"source": "file", "file": str(tmp_path / "truth.nc")},
             "observations": {"source": "file", "file": str(tmp_path / "observations.nc")},
             "checkpoint": {"every": 3},
+            "cycle": scheme,
         },
     )
+    if scheme:
+        windows = {"window": 4, "shift": 2, "multiple": True}
+        groups = nml.merge(groups, {"variational": windows})
     unfinished(groups, 2, KILLED_AFTER)
     found = run(groups, tmp_path, 3, ["--restart"])
     assert files() == {"run.nml", "run.nc", "truth.nc", "observations.nc"}
