@@ -38,6 +38,11 @@ NAMES = (
     "twin_abs",
     "twin_checkerboard",
     "twin_mixture",
+    "hybrid_e4dvar",
+    "hybrid_e4dvar_long",
+    "hybrid_e4dvar_etkf",
+    "hybrid_4denvar",
+    "hybrid_eda",
 )
 HEAD = """\
 | experiment | scheme | published RMSE | our RMSE | its maximum | our spread |

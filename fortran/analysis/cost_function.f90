@@ -30,12 +30,15 @@ module da_analysis_cost_function
       type(minimisation_type), allocatable :: inner(:)
    end type variational_history_type
 
-   !> The Hessian in the space of controls.
+   !> The Hessian in the space of controls; `covariance` is that at the window's start.
    type, extends(quadratic_type) :: problem_type
       class(covariance_type), allocatable :: covariance
       type(window_type) :: window
    contains
       procedure :: apply
+      procedure :: linearise
+      procedure :: observe
+      procedure :: gather
    end type problem_type
 
 contains
@@ -46,7 +49,7 @@ contains
    subroutine minimise_cost(config, domain, problem, perturbations, x, history)
       type(minimisation_config), intent(in) :: config
       type(domain_type), intent(inout) :: domain
-      type(problem_type), intent(inout) :: problem
+      class(problem_type), intent(inout) :: problem
       real(wp), intent(in) :: perturbations(:, :)
       real(wp), contiguous, intent(inout) :: x(:, :, :)
       type(variational_history_type), intent(out) :: history
@@ -64,7 +67,7 @@ contains
       allocate (history%inner(config%outer_loops))
       v = 0
       do loop = 0, config%outer_loops
-         call problem%window%linearise(domain, x, departures)
+         call problem%linearise(domain, x, departures)
          departures = departures + perturbations
          history%background_cost(loop, :) = 0.5_wp*batch_products(domain, v, v)
          history%observation_cost(loop, :) = 0.5_wp*squares(domain, problem%window%total, &
@@ -82,15 +85,13 @@ contains
    !> -∇J(v) = U^T G^T d - v, with the departures d of the state that the window is linearised
    !> about.
    subroutine steepest_descent(problem, domain, v, departures, downhill)
-      type(problem_type), intent(in) :: problem
+      class(problem_type), intent(in) :: problem
       type(domain_type), intent(inout) :: domain
       real(wp), contiguous, intent(in) :: v(:, :, :)
       real(wp), intent(in) :: departures(:, :)
       real(wp), contiguous, intent(out) :: downhill(:, :, :)
-      real(wp) :: dx(size(v, 1), problem%covariance%components_out, size(v, 3))
 
-      call problem%window%ad(domain, departures, dx)
-      call problem%covariance%transposed(domain, dx, downhill)
+      call problem%gather(domain, departures, downhill)
       downhill = downhill - v
    end subroutine steepest_descent
 
@@ -100,15 +101,46 @@ contains
       type(domain_type), intent(inout) :: domain
       real(wp), contiguous, intent(in) :: p(:, :, :)
       real(wp), contiguous, intent(out) :: ap(:, :, :)
-      real(wp) :: dx(size(p, 1), self%covariance%components_out, size(p, 3))
       real(wp) :: dy(self%window%rows, size(p, 3))
 
-      call self%covariance%forward(domain, p, dx)
-      call self%window%tl(domain, dx, dy)
-      call self%window%ad(domain, dy, dx)
-      call self%covariance%transposed(domain, dx, ap)
+      call self%observe(domain, p, dy)
+      call self%gather(domain, dy, ap)
       ap = p + ap
    end subroutine apply
+
+   !> Take x(n, components, batch) as the state at the window's start.
+   subroutine linearise(self, domain, x, departures)
+      class(problem_type), intent(inout) :: self
+      type(domain_type), intent(inout) :: domain
+      real(wp), contiguous, intent(in) :: x(:, :, :)
+      real(wp), intent(out) :: departures(:, :)
+
+      call self%window%linearise(domain, x, departures)
+   end subroutine linearise
+
+   !> dy = G U v
+   subroutine observe(self, domain, v, dy)
+      class(problem_type), intent(in) :: self
+      type(domain_type), intent(inout) :: domain
+      real(wp), contiguous, intent(in) :: v(:, :, :)
+      real(wp), intent(out) :: dy(:, :)
+      real(wp) :: dx(size(v, 1), self%covariance%components_out, size(v, 3))
+
+      call self%covariance%forward(domain, v, dx)
+      call self%window%tl(domain, dx, dy)
+   end subroutine observe
+
+   !> v = U^T G^T dy
+   subroutine gather(self, domain, dy, v)
+      class(problem_type), intent(in) :: self
+      type(domain_type), intent(inout) :: domain
+      real(wp), intent(in) :: dy(:, :)
+      real(wp), contiguous, intent(out) :: v(:, :, :)
+      real(wp) :: dx(size(v, 1), self%covariance%components_out, size(v, 3))
+
+      call self%window%ad(domain, dy, dx)
+      call self%covariance%transposed(domain, dx, v)
+   end subroutine gather
 
    function squares(domain, total, d) result(sums)
       type(domain_type), intent(in) :: domain

@@ -11,6 +11,9 @@ module da_analysis_factory
    use da_analysis_ensemble_filter, only: ensemble_filter_type
    use da_analysis_ensrf, only: ensrf_config, new_ensrf, read_ensrf
    use da_analysis_etkf, only: etkf_config, new_etkf, read_etkf
+   use da_analysis_hybrid_coupled, only: coupled_type
+   use da_analysis_hybrid_covariance, only: hybrid_config, read_hybrid, read_hybrid_localisation
+   use da_analysis_hybrid_envar, only: envar_type
    use da_analysis_ienks, only: ienks_type, ienks_config, new_ienks, read_ienks
    use da_analysis_letkf, only: letkf_config, new_letkf, read_letkf, check_letkf
    use da_analysis_local_particle_filter, only: local_particle_filter_config, &
@@ -29,9 +32,10 @@ module da_analysis_factory
    private
    public :: known_analyses, read_analysis, document_analyses
 
-   character(len=21), parameter :: known_analyses(13) = [character(len=21) :: &
+   character(len=21), parameter :: known_analyses(16) = [character(len=21) :: &
       'letkf', 'etkf', 'enkf_n', 'denkf', 'stochastic_enkf', 'ensrf', 'eakf', &
-      'local_particle_filter', 'var3d', 'var4d', 'ienks', 'none', 'climatology']
+      'local_particle_filter', 'var3d', 'var4d', 'e3dvar', 'e4dvar', '4denvar', 'ienks', &
+      'none', 'climatology']
 
 contains
 
@@ -56,7 +60,9 @@ contains
       type(study_config) :: studied
       type(variational_config) :: variational
       type(background_config) :: background
+      type(hybrid_config) :: hybrid
       type(variational_type), allocatable :: variation
+      class(coupled_type), allocatable :: coupled
       type(ienks_config) :: ienks
       type(ienks_type), allocatable :: smoother
 
@@ -99,19 +105,24 @@ contains
       case ('stochastic_enkf')
          filter = new_stochastic_enkf()
       case ('var3d', 'var4d')
-         call read_variational(namelists, name, variational, error)
+         call read_variation(.false., error)
          if (allocated(error)) return
-         call read_background(namelists, background, error)
-         if (allocated(error)) return
-         if (error_correlation_length > 0) then
-            call input_error(error, namelists%file// &
-                             ': &observations error_correlation_length is not used with '// &
-                             "analysis = '"//name//"'")
-            return
-         end if
-         variation = new_variational(name, variational, background)
-         variation%gross_error_limit = gross_error_limit
+         allocate (variation)
+         call set_variation(variation)
          call move_alloc(variation, analysis)
+      case ('e3dvar', 'e4dvar', '4denvar')
+         call read_variation(.true., error)
+         if (allocated(error)) return
+         if (name == '4denvar') then
+            allocate (envar_type :: coupled)
+         else
+            allocate (coupled)
+         end if
+         call set_variation(coupled%variational_type)
+         call read_filter_beside(namelists, coupled%hybrid, coupled%filter, error)
+         if (allocated(error)) return
+         coupled%filter%seed = seed
+         call move_alloc(coupled, analysis)
       case ('ienks')
          call read_ienks(namelists, ienks, error)
          if (allocated(error)) return
@@ -151,11 +162,75 @@ contains
 
    contains
 
+      subroutine read_variation(beside, error)
+         logical, intent(in) :: beside
+         type(error_type), allocatable, intent(out) :: error
+
+         call read_variational(namelists, name, variational, error)
+         if (allocated(error)) return
+         call read_hybrid(namelists, name, beside, members, hybrid, error)
+         if (allocated(error)) return
+         call read_hybrid_localisation(namelists, beside, hybrid, error)
+         if (allocated(error)) return
+         if (hybrid%uses_static()) call read_background(namelists, background, error)
+         if (allocated(error)) return
+         if (error_correlation_length > 0) then
+            call input_error(error, namelists%file// &
+                             ': &observations error_correlation_length is not used with '// &
+                             "analysis = '"//name//"'")
+         else if (beside .and. members < 2) then
+            call too_few()
+         end if
+      end subroutine read_variation
+
+      subroutine set_variation(made)
+         type(variational_type), intent(inout) :: made
+
+         made = new_variational(name, variational, background)
+         made%hybrid = hybrid
+         made%gross_error_limit = gross_error_limit
+      end subroutine set_variation
+
       subroutine too_few()
          call input_error(error, namelists%file//": &ensemble members = 1: analysis = '"// &
                           name//"' needs at least 2")
       end subroutine too_few
    end subroutine read_analysis
+
+   !> The filter of an ensemble beside a variational analysis, and its inflation.
+   subroutine read_filter_beside(namelists, hybrid, filter, error)
+      type(namelists_type), intent(inout) :: namelists
+      type(hybrid_config), intent(in) :: hybrid
+      class(ensemble_filter_type), allocatable, intent(out) :: filter
+      type(error_type), allocatable, intent(out) :: error
+      type(etkf_config) :: etkf
+      type(ensrf_config) :: ensrf
+      type(letkf_config) :: letkf
+
+      select case (hybrid%filter)
+      case ('etkf')
+         call read_etkf(namelists, etkf, error)
+         if (.not. allocated(error)) filter = new_etkf(etkf)
+      case ('ensrf')
+         call read_ensrf(namelists, ensrf, error)
+         if (.not. allocated(error)) filter = new_ensrf(ensrf, hybrid%localisation)
+      case default
+         call read_letkf(namelists, letkf, error)
+         if (allocated(error)) return
+         call check_letkf(namelists%file, letkf, hybrid%localisation, error)
+         if (.not. allocated(error)) filter = new_letkf(letkf, hybrid%localisation)
+      end select
+      if (allocated(error)) return
+      call read_inflation(namelists, filter%inflation, error)
+      if (allocated(error)) return
+      if (abs(filter%inflation%prior - 1) > 0) then
+         call input_error(error, namelists%file//': &inflation prior is not used with '// &
+                          'ensembles beside a variational analysis; use posterior')
+      else if (filter%inflation%additive > 0) then
+         call input_error(error, namelists%file//': &inflation additive is not used with '// &
+                          'ensembles beside a variational analysis; use posterior')
+      end if
+   end subroutine read_filter_beside
 
    !> Every scheme's groups, those of the default one active.
    subroutine document_analyses(namelists)
@@ -173,6 +248,7 @@ contains
       type(study_config) :: studied
       type(variational_config) :: variational
       type(background_config) :: background
+      type(hybrid_config) :: hybrid
       type(ienks_config) :: ienks
       type(error_type), allocatable :: error
 
@@ -189,6 +265,7 @@ contains
       call read_ensrf(namelists, ensrf, error)
       call read_local_particle_filter(namelists, particles, error)
       call read_variational(namelists, 'var4d', variational, error)
+      call read_hybrid(namelists, 'e4dvar', .true., 2, hybrid, error)
       call read_background(namelists, background, error)
       call read_ienks(namelists, ienks, error)
       namelists%alternative = .false.

@@ -14,6 +14,7 @@ module da_analysis_variational
    use da_analysis_cost_function, only: problem_type, minimisation_config, &
       variational_history_type, minimise_cost
    use da_analysis_problem_operators, only: list_problem
+   use da_analysis_hybrid_covariance, only: hybrid_config, new_localisation, new_hybrid_errors
    use da_analysis_smoother, only: smoother_type, carried_start, carried_end
    use da_analysis_type, only: observe_analysis
    use da_analysis_window, only: new_window, new_fgat_window
@@ -41,7 +42,9 @@ module da_analysis_variational
    type, extends(smoother_type) :: variational_type
       type(minimisation_config) :: minimisation
       type(background_config) :: background
+      type(hybrid_config) :: hybrid
       class(covariance_type), allocatable :: covariance
+      class(covariance_type), allocatable :: localisation
    contains
       procedure :: covariance_file
       procedure :: take_covariances
@@ -49,6 +52,7 @@ module da_analysis_variational
       procedure :: prepare
       procedure :: update_window
       procedure :: errors_of_background
+      procedure :: errors_of
    end type variational_type
 
 contains
@@ -60,13 +64,14 @@ contains
       type(error_type), allocatable, intent(out) :: error
       integer, parameter :: longest_window = 1000
 
-      if (name == 'var3d') config%window = 0
-      call namelists%open_group('variational', 'Minimisation, used by analysis = ''var3d'' and '// &
-                                '''var4d''')
+      if (three_dimensional(name)) config%window = 0
+      call namelists%open_group('variational', 'Minimisation, used by analysis = ''var3d'', '// &
+                                '''var4d'', ''e3dvar'', ''e4dvar'' and ''4denvar''')
       call namelists%get('window', config%window, &
                          'cycles from the window''s start to its end, the analysis; var3d: 0, '// &
-                         'or those of 3D-FGAT', minimum=merge(0, 1, name == 'var3d'), &
-                         maximum=longest_window)
+                         'or those of 3D-FGAT; e3dvar: 0', &
+                         minimum=merge(0, 1, three_dimensional(name)), &
+                         maximum=merge(0, longest_window, name == 'e3dvar'))
       if (name == 'var3d') config%shift = max(config%window, 1)
       call namelists%get('shift', config%shift, &
                          'cycles from analysis to analysis, which takes the observations of '// &
@@ -82,13 +87,13 @@ contains
       call namelists%get('gradient_reduction', config%minimisation%gradient_reduction, &
                          'an inner loop ends where the gradient''s norm has fallen to this '// &
                          'fraction', above=0.0_wp, maximum=1.0_wp)
-      if (name == 'var3d') then
+      if (config%multiple .and. name /= 'var4d') then
+         call namelists%reject('multiple', "is not used with analysis = '"//name//"'")
+      end if
+      if (three_dimensional(name)) then
          if (config%shift /= max(config%window, 1)) then
-            call namelists%reject('shift', '= '//to_text(config%shift)//": analysis = 'var3d' "// &
-                                  'takes the observations of each window once: leave it out')
-         end if
-         if (config%multiple) then
-            call namelists%reject('multiple', "is not used with analysis = 'var3d'")
+            call namelists%reject('shift', '= '//to_text(config%shift)//": analysis = '"//name// &
+                                  "' takes the observations of each window once: leave it out")
          end if
       else if (config%shift > config%window) then
          call namelists%reject('shift', '= '//to_text(config%shift)//': must be at most window '// &
@@ -96,6 +101,13 @@ contains
       end if
       call namelists%close_group(error)
    end subroutine read_variational
+
+   pure function three_dimensional(name) result(yes)
+      character(len=*), intent(in) :: name
+      logical :: yes
+
+      yes = name == 'var3d' .or. name == 'e3dvar'
+   end function three_dimensional
 
    function new_variational(name, config, background) result(self)
       character(len=*), intent(in) :: name
@@ -134,6 +146,10 @@ contains
       real(wp), allocatable :: climate(:, :, :)
 
       self%model = model
+      if (self%hybrid%uses_ensemble()) then
+         call new_localisation(self%hybrid%localisation, domain, self%localisation)
+         if (.not. self%hybrid%uses_static()) return
+      end if
       if (self%background%covariance == 'climatology') then
          allocate (climate(domain%n, model%components_in, max(1, points_wanted/domain%total)))
          call draw_from_attractor(model, domain, random_key_type(self%seed, stream_climatology), &
@@ -208,8 +224,8 @@ contains
       weights = self%weights(cycle, size(groups), .false.)
       balanced = self%weights(cycle, size(groups), .true.)
       place = ensemble%place_of(carried_start)
-      call move_alloc(ensemble%carried(place)%x, start)
       call self%errors_of_background(domain, ensemble, problem%covariance)
+      call move_alloc(ensemble%carried(place)%x, start)
       if (any(balanced > weights)) background = start
       call solve(weights)
       start = problem%window%states(:, :, :, (self%start_of(cycle + self%shift) &
@@ -322,15 +338,33 @@ contains
       end if
    end subroutine list_operators
 
-   !> The covariance of the background's errors in this cycle: the one that was prepared.
+   !> The covariance of the background's errors in this cycle: the one that was prepared, or with
+   !> the ensemble's at the window's start in it.
    subroutine errors_of_background(self, domain, ensemble, covariance)
       class(variational_type), intent(in) :: self
       type(domain_type), intent(inout) :: domain
       type(ensemble_type), intent(in) :: ensemble
       class(covariance_type), allocatable, intent(out) :: covariance
 
-      covariance = self%covariance
+      if (self%smooths) then
+         call self%errors_of(ensemble%carried(ensemble%place_of(carried_start))%x, covariance)
+      else
+         call self%errors_of(ensemble%x, covariance)
+      end if
    end subroutine errors_of_background
+
+   !> The same, of members x(n, components, members).
+   subroutine errors_of(self, x, covariance)
+      class(variational_type), intent(in) :: self
+      real(wp), intent(in) :: x(:, :, :)
+      class(covariance_type), allocatable, intent(out) :: covariance
+
+      if (self%hybrid%uses_ensemble()) then
+         call new_hybrid_errors(self%hybrid, x, self%localisation, self%covariance, covariance)
+      else
+         covariance = self%covariance
+      end if
+   end subroutine errors_of
 
    !> What an ensemble's members add to the observations of a window, in units of their errors:
    !> normal numbers, the same whenever an observation is used; a single state adds nothing.

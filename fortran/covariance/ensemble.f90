@@ -6,7 +6,6 @@
 module da_covariance_ensemble
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
-   use da_covariance_homogeneous, only: homogeneous_type
    use da_covariance_type, only: covariance_type
    implicit none
    private
@@ -15,7 +14,7 @@ module da_covariance_ensemble
    type, extends(covariance_type) :: ensemble_covariance_type
       !> anomalies(n, components, members)
       real(wp), allocatable :: anomalies(:, :, :)
-      type(homogeneous_type) :: localisation
+      class(covariance_type), allocatable :: localisation
    contains
       procedure :: forward
       procedure :: transposed
@@ -24,9 +23,9 @@ module da_covariance_ensemble
 contains
 
    !> `localisation` has one component and unit variance.
-   pure function new_ensemble_covariance(x, localisation) result(self)
+   function new_ensemble_covariance(x, localisation) result(self)
       real(wp), intent(in) :: x(:, :, :)
-      type(homogeneous_type), intent(in) :: localisation
+      class(covariance_type), intent(in) :: localisation
       type(ensemble_covariance_type) :: self
       real(wp) :: average(size(x, 1), size(x, 2))
       integer :: members

@@ -33,7 +33,7 @@ contains
 
       if (.not. allocated(config%taper)) config%taper = 'gaspari_cohn'
       call namelists%open_group('localisation', 'Localisation, used by analysis = ''letkf'', '// &
-                                '''ensrf'', ''eakf'' and ''local_particle_filter''')
+                                '''ensrf'', ''eakf'', ''local_particle_filter'' and hybrids')
       call namelists%get('radius', config%radius, &
                          'radius r in grid points; the Gaspari-Cohn function has half-width '// &
                          '1.82 r, the boxcar ends at r, the triangle at 2 r; '// &

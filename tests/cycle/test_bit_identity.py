@@ -91,6 +91,33 @@ CASES: dict[str, Groups] = {
         {"cycle": {"analysis": "var4d", "interval": 0.1}, "ensemble": {"members": 1}},
         {"variational": {"window": 3, "outer_loops": 2}, "background": {"factor": 0.005}},
     ),
+    "hybrid ensemble of var4d": case(
+        {"cycle": {"analysis": "var4d", "cycles": 400}, "ensemble": {"members": 6}},
+        {"hybrid": {"weight": 0.5, "inflation": 1.1}, "localisation": {"radius": 3.0}},
+        {"variational": {"window": 2}, "background": {"covariance": "diagonal", "sd": 0.3}},
+        {"observations": {"stride": 1.7, "offset": 0.3, "gross_error_limit": 3.0}},
+    ),
+    "e3dvar": case(
+        {"cycle": {"analysis": "e3dvar"}, "ensemble": {"members": 10}},
+        {"background": {"factor": 0.003}, "inflation": {"rtps": 0.3, "rtpp": 0.1}},
+        {"localisation": {"taper": "exponential"}, "hybrid": {"weight": 0.7}},
+    ),
+    "e4dvar": case(
+        {"cycle": {"analysis": "e4dvar", "interval": 0.1}, "ensemble": {"members": 10}},
+        {"variational": {"window": 3, "outer_loops": 2}, "background": {"factor": 0.005}},
+    ),
+    "e4dvar, global": case(
+        {"cycle": {"analysis": "e4dvar"}, "ensemble": {"members": 20}},
+        {"hybrid": {"weight": 1.0, "filter": "etkf"}, "localisation": {"taper": "none"}},
+        {"variational": {"window": 2}},
+    ),
+    "4denvar": case(
+        {"cycle": {"analysis": "4denvar"}, "ensemble": {"members": 10}},
+        {"variational": {"window": 4, "shift": 2, "outer_loops": 2}},
+        {"background": {"factor": 0.003}},
+        {"hybrid": {"weight": 0.8, "filter": "ensrf"}, "localisation": {"radius": 4.0}},
+        {"observations": {"stride": 1.3}},
+    ),
     "ienks": case(
         {"cycle": {"analysis": "ienks"}, "ensemble": {"members": 20}, "ienks": {"window": 4}}
     ),
@@ -298,6 +325,11 @@ ANALYSES = [
     "var3d",
     "ensemble of var3d",
     "var4d",
+    "hybrid ensemble of var4d",
+    "e3dvar",
+    "e4dvar",
+    "e4dvar, global",
+    "4denvar",
     "ienks",
     "climatology",
     "none",

@@ -199,6 +199,67 @@ TOGETHER = {
         "&cycle analysis = 'none' /\n&superobbing width = 2.0 /",
         "line 2: &superobbing not used",
     ),
+    "a hybrid of one state": (
+        "&cycle analysis = 'var3d' /\n&ensemble members = 1 /\n&hybrid weight = 0.5 /",
+        "line 3: &hybrid weight at least 2 members",
+    ),
+    "a hybrid of all but the ensemble": (
+        "&cycle analysis = 'var4d' /\n&hybrid inflation = 1.1 /",
+        "line 2: &hybrid inflation not used weight = 0",
+    ),
+    "a filter beside nothing": (
+        "&cycle analysis = 'var4d' /\n&hybrid filter = 'etkf' /",
+        "line 2: &hybrid filter not used 'var4d'",
+    ),
+    "an unknown filter beside": (
+        "&cycle analysis = 'e4dvar' /\n&hybrid filter = 'denkf' /",
+        "line 2: &hybrid filter 'denkf' known: letkf, etkf, ensrf",
+    ),
+    "more than the whole": (
+        "&cycle analysis = 'e4dvar' /\n&hybrid weight = 1.5 /",
+        "line 2: &hybrid weight 1.5 at most 1",
+    ),
+    "a coupled state": (
+        "&cycle analysis = '4denvar' /\n&ensemble members = 1 /\n"
+        "&hybrid weight = 0.0, filter = 'etkf' /",
+        "&ensemble members = 1 '4denvar' at least 2",
+    ),
+    "a static covariance for nobody": (
+        "&cycle analysis = 'e3dvar' /\n&hybrid weight = 1.0 /\n&background factor = 0.1 /",
+        "line 3: &background not used",
+    ),
+    "a localisation for nobody": (
+        "&cycle analysis = 'var4d' /\n&localisation radius = 3.0 /",
+        "line 2: &localisation not used",
+    ),
+    "a boxcar as correlation": (
+        "&cycle analysis = '4denvar' /\n&localisation taper = 'boxcar' /",
+        "&localisation taper = 'boxcar' no correlation function 'gaspari_cohn'",
+    ),
+    "prior inflation beside": (
+        "&cycle analysis = 'e4dvar' /\n&inflation prior = 1.1 /",
+        "&inflation prior not used posterior",
+    ),
+    "noise beside": (
+        "&cycle analysis = 'e4dvar' /\n&inflation additive = 0.1 /",
+        "&inflation additive not used posterior",
+    ),
+    "the groups of another filter": (
+        "&cycle analysis = 'e4dvar' /\n&hybrid filter = 'etkf' /\n&letkf rotation = .true. /",
+        "line 3: &letkf not used",
+    ),
+    "a window in 3D": (
+        "&cycle analysis = 'e3dvar' /\n&variational window = 2 /",
+        "line 2: &variational window = 2 at most 0",
+    ),
+    "multiple assimilation beside a filter": (
+        "&cycle analysis = 'e4dvar' /\n&variational multiple = .true. /",
+        "line 2: &variational multiple not used 'e4dvar'",
+    ),
+    "correlated errors of a hybrid": (
+        "&cycle analysis = 'e4dvar' /\n&observations error_correlation_length = 2.0 /",
+        "&observations error_correlation_length not used 'e4dvar'",
+    ),
     "one member": (
         "&cycle analysis = 'etkf' /\n&ensemble members = 1 /",
         "&ensemble members = 1 'etkf' at least 2",

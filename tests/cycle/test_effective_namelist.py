@@ -24,6 +24,13 @@ CASES: dict[str, Groups] = {
     "etkf": {"cycle": {"analysis": "etkf"}, "etkf": {"rotation": False}},
     "stochastic_enkf": {"cycle": {"analysis": "stochastic_enkf"}},
     "var4d": {"cycle": {"analysis": "var4d"}, "variational": {"window": 2}},
+    "hybrid var3d": {"cycle": {"analysis": "var3d"}, "hybrid": {"weight": 1.0 / 3}},
+    "e4dvar": {"cycle": {"analysis": "e4dvar"}, "hybrid": {"weight": 1.0, "filter": "etkf"}},
+    "e3dvar, global": {
+        "cycle": {"analysis": "e3dvar"},
+        "hybrid": {"weight": 0.0, "filter": "etkf"},
+    },
+    "4denvar": {"cycle": {"analysis": "4denvar"}, "hybrid": {"filter": "ensrf"}},
     "ienks": {"cycle": {"analysis": "ienks"}, "ienks": {"finite_size": True}},
     "var3d": {"cycle": {"analysis": "var3d"}, "background": {"factor": 0.03}},
     "none": {"cycle": {"analysis": "none"}},

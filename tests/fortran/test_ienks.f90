@@ -21,7 +21,9 @@ module test_ienks
    use testing, only: testing_type
    implicit none
    private
-   public :: test_ienks_suite, new_advection, advection_type
+   public :: test_ienks_suite
+   public :: advection_type, new_advection, first_members, values_on, kalman_smoother
+   public :: points, members, window
 
    !> dx_i/dt = speed (x_{i-1} - x_i): upstream advection.
    type, extends(runge_kutta_type) :: advection_type

@@ -11,6 +11,7 @@ module test_operators
    use da_covariance_ensemble, only: ensemble_covariance_type, new_ensemble_covariance
    use da_covariance_homogeneous, only: homogeneous_type, new_homogeneous
    use da_covariance_hybrid, only: hybrid_type, new_hybrid
+   use da_covariance_uniform, only: uniform_type, new_uniform
    use da_model_lorenz96, only: lorenz96_type, lorenz96_config, new_lorenz96
    use da_model_lorenz96_cubic, only: lorenz96_cubic_type, lorenz96_cubic_config, new_lorenz96_cubic
    use da_model_lorenz96_forced, only: lorenz96_forced_type, lorenz96_forced_config, &
@@ -103,6 +104,7 @@ contains
       type(homogeneous_type) :: localisation
       type(ensemble_covariance_type) :: ensemble
       type(ensemble_covariance_type) :: ensemble_whole
+      type(uniform_type) :: uniform
       type(hybrid_type) :: hybrid
       type(hybrid_type) :: hybrid_whole
       real(wp) :: x(domain%n, 2, members)
@@ -124,6 +126,12 @@ contains
       call check_operator(tests, 'homogeneous covariance', homogeneous, homogeneous, domain, whole)
       call check_operator(tests, 'ensemble covariance', ensemble, ensemble_whole, domain, whole)
       call check_operator(tests, 'hybrid covariance', hybrid, hybrid_whole, domain, whole)
+      uniform = new_uniform()
+      ensemble = new_ensemble_covariance(x, uniform)
+      ensemble_whole = new_ensemble_covariance(x_whole, uniform)
+      call check_operator(tests, 'uniform covariance', uniform, uniform, domain, whole)
+      call check_operator(tests, 'ensemble covariance, not localised', ensemble, ensemble_whole, &
+                          domain, whole)
    end subroutine check_covariances
 
    !> Observations between points, several in some cells and none in others.

@@ -24,7 +24,7 @@ module test_variational
    use testing, only: testing_type
    implicit none
    private
-   public :: test_variational_suite, eliminate
+   public :: test_variational_suite, eliminate, dense
 
    integer, parameter :: points = 41
    integer, parameter :: members = 5
@@ -69,13 +69,13 @@ contains
    function dense(covariance, whole) result(c)
       class(covariance_type), intent(in) :: covariance
       type(domain_type), intent(inout) :: whole
-      real(wp) :: c(points, points)
-      real(wp) :: unit(points, 1, 1)
-      real(wp) :: column(points, 1, 1)
-      real(wp) :: v(points, covariance%components_in, 1)
+      real(wp) :: c(whole%total, whole%total)
+      real(wp) :: unit(whole%total, 1, 1)
+      real(wp) :: column(whole%total, 1, 1)
+      real(wp) :: v(whole%total, covariance%components_in, 1)
       integer :: i
 
-      do i = 1, points
+      do i = 1, whole%total
          unit = 0
          unit(i, 1, 1) = 1
          call covariance%transposed(whole, unit, v)

@@ -8,6 +8,7 @@ program tester
    use test_domain, only: test_domain_suite
    use test_errors, only: test_errors_suite
    use test_filters, only: test_filters_suite
+   use test_hybrid, only: test_hybrid_suite
    use test_ienks, only: test_ienks_suite
    use test_letkf, only: test_letkf_suite
    use test_linear_algebra, only: test_linear_algebra_suite
@@ -85,6 +86,8 @@ program tester
       call test_variational_suite(tests)
    case ('ienks')
       call test_ienks_suite(tests)
+   case ('hybrid')
+      call test_hybrid_suite(tests)
    case ('windows')
       call test_windows_suite(tests)
    end select

@@ -30,6 +30,11 @@ CASES: dict[str, Groups] = {
     "denkf": {"cycle": {"analysis": "denkf"}},
     "stochastic_enkf": {"cycle": {"analysis": "stochastic_enkf"}},
     "var4d": {"cycle": {"analysis": "var4d"}, "variational": {"window": 7}},
+    "e4dvar": {"cycle": {"analysis": "e4dvar"}, "variational": {"window": 3}},
+    "4denvar": {
+        "cycle": {"analysis": "4denvar"},
+        "variational": {"window": 4, "shift": 2},
+    },
     "ienks": {"cycle": {"analysis": "ienks"}, "ienks": {"window": 5}},
     "var4d, shift 4": {
         "cycle": {"analysis": "var4d"},
