@@ -11,6 +11,7 @@ module da_cycle_start
    use da_cycle_config, only: config_type
    use da_cycle_estimates, only: scores_of_run
    use da_cycle_lead_times, only: check_leads
+   use da_cycle_networks, only: take_network_model, take_network_analysis
    use da_cycle_observation_source, only: observation_source_type, new_observation_source
    use da_cycle_past_truth, only: remember_truth
    use da_cycle_truth, only: truth_type, new_truth
@@ -61,6 +62,14 @@ contains
       if (allocated(error)) return
       call check_size(config, run%domain, error)
       call communicator%agree(error)
+      if (allocated(error)) return
+      call take_network_model(config%networks, config%namelist, run%domain, config%interval, &
+                              run%config%model, run%config%steps, error)
+      if (allocated(error)) return
+      run%config%analysis%steps = run%config%steps
+      call take_network_analysis(config%networks, config%namelist, run%domain, config%interval, &
+                                 config%observations%gross_error_limit, run%config%model, &
+                                 run%config%analysis, error)
       if (allocated(error)) return
       run%model_error = new_model_error(config%model_error, config%model%points, config%interval, &
                                         config%seed)
