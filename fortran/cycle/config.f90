@@ -106,6 +106,7 @@ contains
       call resolve(namelists%file, config%networks%correction)
       call resolve(namelists%file, config%networks%linear_model)
       call resolve(namelists%file, config%networks%analysis)
+      call resolve(namelists%file, config%networks%observation)
       call check_consistency(namelists%file, config, error)
    end subroutine read_config
 

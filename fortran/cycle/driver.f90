@@ -168,6 +168,7 @@ contains
          call run%model_error%disturb_truth(domain, cycle, run%truth%x)
          call run%source%observe(domain, cycle, run%truth%x, observations, error)
          if (allocated(error)) return
+         if (allocated(run%observed_field)) observations%field = run%observed_field
 
          call domain%timer%start(phase_verification)
          allocate (means(domain%n, size(ensemble%x, 2), 1), sds(domain%n, size(ensemble%x, 2), 1))

@@ -12,17 +12,21 @@ module da_cycle_networks
    use da_model_emulator, only: new_emulator
    use da_model_linearised, only: new_linearised
    use da_model_type, only: model_type
-   use da_network_metadata, only: role_analysis, role_model, role_correction
+   use da_network_metadata, only: role_analysis, role_model, role_correction, &
+      role_observation
    use da_network_network, only: network_type, device_type, load_network
+   use da_operator_type, only: operator_type
    implicit none
    private
    public :: networks_config, read_networks, take_network_model, take_network_analysis
+   public :: take_network_observation
 
    !> `&networks`; an empty path is no network.
    type :: networks_config
       character(len=:), allocatable :: model
       character(len=:), allocatable :: correction
       character(len=:), allocatable :: linear_model
+      character(len=:), allocatable :: observation
       character(len=:), allocatable :: analysis
       character(len=:), allocatable :: device
       integer :: threads = 1
@@ -40,6 +44,7 @@ contains
       config%model = ''
       config%correction = ''
       config%linear_model = ''
+      config%observation = ''
       config%analysis = ''
       config%device = 'cpu'
       call namelists%open_group('networks', 'Networks in the cycle, from files that dacycle '// &
@@ -50,6 +55,9 @@ contains
                          'correction added to the model of &cycle')
       call namelists%get('linear_model', config%linear_model, &
                          'emulator whose tangent linear and adjoint stand for the model''s')
+      call namelists%get('observation', config%observation, &
+                         'the field that the analysis takes the observations for, whatever '// &
+                         'their kind')
       call namelists%get('analysis', config%analysis, &
                          'network that makes the analyses; analysis in &cycle is what takes '// &
                          'over when it fails')
@@ -75,7 +83,8 @@ contains
          if (config%fallback%patience /= defaults%patience) call refuse('fallback_patience')
          if (config%fallback%duration /= defaults%duration) call refuse('fallback_duration')
       end if
-      if (len(config%model//config%correction//config%linear_model//config%analysis) == 0) then
+      if (len(config%model//config%correction//config%linear_model//config%observation// &
+              config%analysis) == 0) then
          if (config%device /= 'cpu') call refuse('device')
          if (config%threads /= 1) call refuse('threads')
       end if
@@ -200,6 +209,22 @@ contains
       if (config%fallback%limit > 0) call move_alloc(analysis, taken%other)
       call move_alloc(taken, analysis)
    end subroutine take_network_analysis
+
+   !> The field that observations are taken for, where a network gives it.
+   subroutine take_network_observation(config, file, domain, model, field, error)
+      type(networks_config), intent(in) :: config
+      character(len=*), intent(in) :: file
+      type(domain_type), intent(in) :: domain
+      class(model_type), intent(in) :: model
+      class(operator_type), allocatable, intent(out) :: field
+      type(error_type), allocatable, intent(out) :: error
+      type(network_type) :: network
+
+      if (len(config%observation) == 0) return
+      call load_for(config, file, 'observation', config%observation, role_observation, domain, &
+                    model%components_in, network, error)
+      if (.not. allocated(error)) field = network%operator
+   end subroutine take_network_observation
 
    !> A network for a role, of so many components.
    subroutine load_for(config, file, key, path, role, domain, components, network, error)
