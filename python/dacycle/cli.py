@@ -146,6 +146,31 @@ def _train(given: argparse.Namespace) -> int:
     return 128 + stopped_by if stopped_by else 0
 
 
+def _export(given: argparse.Namespace) -> int:
+    _need_torch()
+    from dacycle.export import export_training  # PyTorch, seconds to load: only here
+
+    console = _console()
+    command = f"dacycle export {given.training}" + (f" --dtype {given.dtype}" * bool(given.dtype))
+    path = export_training(
+        given.training, given.output, console.print, dtype=given.dtype, command=command
+    )
+    console.print(str(path))
+    return 0
+
+
+def _validate(given: argparse.Namespace) -> int:
+    _need_torch()
+    from dacycle.validate import validate, validation_table
+
+    sound = True
+    for path in given.networks:
+        metadata, checks = validate(path)
+        _console().print(validation_table(f"{path}: {metadata.role} {metadata.name}", checks))
+        sound = sound and all(check.passed for check in checks)
+    return 0 if sound else FAILED
+
+
 def _need_torch() -> None:
     if find_spec("torch") is None:
         raise DacycleError("networks need PyTorch, which is not installed: bin/setup installs it")
@@ -279,6 +304,38 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--defaults", action="store_true", help="print a complete configuration")
     train.add_argument("--fresh", action="store_true", help="begin anew in spite of a checkpoint")
     train.add_argument("-q", "--quiet", action="store_true", help="show errors only")
+
+    export = _command(
+        commands,
+        "export",
+        _export,
+        "write a trained network into a file that da_cycle can use",
+        "dacycle export trainings/dan                    # models_export/dan.pt and its card\n"
+        "dacycle export trainings/dan --dtype float64",
+    )
+    export.add_argument("training", type=Path, metavar="DIR", help="folder of the training")
+    export.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("models_export"),
+        metavar="DIR",
+        help="folder (default: models_export)",
+    )
+    export.add_argument(
+        "--dtype", choices=("float32", "float64"), help="precision (default: the training's)"
+    )
+
+    validate = _command(
+        commands,
+        "validate",
+        _validate,
+        "test an exported network",
+        "dacycle validate models_export/dan.pt",
+    )
+    validate.add_argument(
+        "networks", type=Path, nargs="+", metavar="NAME.pt", help="files of `dacycle export`"
+    )
 
     check = _command(
         commands,
