@@ -19,7 +19,7 @@ module da_network_torch
 
    character(len=*), parameter :: bridge = 'libdacycle_torch.so'
    !> Names another place for the bridge than beside the program.
-   character(len=*), parameter :: bridge_variable = 'DACYCLE_TORCH'
+   character(len=*), parameter :: bridge_variable = 'DACYCLE_TORCH_BRIDGE'
    integer(c_int), parameter :: resolve_now = 2
    integer, parameter :: longest_message = 2000
 

@@ -1,7 +1,8 @@
 """Exported networks: TorchScript files that describe themselves.
 
-The archive is an ordinary TorchScript module with a `forward`, and carries one more file,
-`extra/dacycle.json`, the metadata:
+The archive is an ordinary TorchScript module with a `forward` and, as buffers that it does not
+use, `sample_input` and `sample_output`. It carries two more files: `extra/dacycle.nml`, a namelist
+of what `da_cycle` must know, and `extra/dacycle.json`, the metadata:
 
     format         2-part name and version of what follows: "dacycle network", 1
     name, role     analysis, model or correction
@@ -17,6 +18,7 @@ The archive is an ordinary TorchScript module with a `forward`, and carries one 
 Loading runs code that the file holds: load only what you trust, and compare the sha256 of its card.
 """
 
+import io
 import json
 import os
 import warnings
@@ -26,6 +28,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import f90nml
 import torch
 from torch import Tensor
 
@@ -37,6 +40,7 @@ __all__ = ["FORMAT", "VERSION", "Metadata", "Sample", "load", "save"]
 FORMAT = "dacycle network"
 VERSION = 1
 EXTRA = "dacycle.json"
+NAMELIST = "dacycle.nml"
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
@@ -83,8 +87,14 @@ def save(network: Network, metadata: Metadata, path: Path) -> None:
     """Write a network, whole or not at all. Its parameters need no gradient from then on."""
     network.periodic(False)
     network.requires_grad_(False).eval()
+    sample = metadata.sample.tensors(DTYPES[metadata.dtype])
+    for name, tensor in zip(("sample_input", "sample_output"), sample, strict=True):
+        network.register_buffer(name, tensor, persistent=False)
     part = path.with_suffix(".part")
-    extra = {EXTRA: json.dumps(asdict(metadata), indent=1)}
+    extra = {
+        EXTRA: json.dumps(asdict(metadata), indent=1),
+        NAMELIST: _namelist(metadata, _width(network)),
+    }
     with _quiet():
         torch.jit.save(torch.jit.script(network), str(part), _extra_files=extra)
     part.replace(path)
@@ -128,6 +138,42 @@ def load(path: str | os.PathLike[str]) -> tuple[torch.jit.ScriptModule, Metadata
     if not known:
         raise NetworkFileError(f"{path}: dtype '{metadata.dtype}' (known: {', '.join(DTYPES)})")
     return module, metadata
+
+
+def _width(network: Network) -> int:
+    """Values a point of the widest layer."""
+    layers = (module for module in network.modules() if isinstance(module, torch.nn.Conv1d))
+    return max(
+        (layer.out_channels for layer in layers),
+        default=max(network.channels_in, network.channels_out),
+    )
+
+
+def _namelist(metadata: Metadata, width: int) -> str:
+    """What `da_cycle` reads: `fortran/network/metadata.f90`."""
+    trained = metadata.trained_for
+    state = metadata.inputs.count("state")
+    groups = {
+        "network": {
+            "format": VERSION,
+            "role": metadata.role,
+            "halo_left": metadata.halo,
+            "halo_right": metadata.halo,
+            "components": state,
+            "memory": metadata.memory,
+            "width": width,
+        },
+        "trained_for": {
+            "model": trained["model"],
+            "forcing": trained["forcing"],
+            "interval": trained["dt"] * trained["steps"],
+            "error_sd": trained.get("error_sd", 0.0),
+            "observed": f"each {trained['every']}" if "every" in trained else "any",
+        },
+    }
+    text = io.StringIO()
+    f90nml.Namelist(groups).write(text)
+    return text.getvalue()
 
 
 @contextmanager

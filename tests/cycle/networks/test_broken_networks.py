@@ -112,7 +112,7 @@ def test_unknown_device(refused: ErrorOf, write_network: WriteNetwork) -> None:
 def test_no_bridge(
     refused: ErrorOf, write_network: WriteNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DACYCLE_TORCH", "/nowhere/libdacycle_torch.so")
+    monkeypatch.setenv("DACYCLE_TORCH_BRIDGE", "/nowhere/libdacycle_torch.so")
     message = refused(write_network("correction.pt"))
     assert message.startswith(
         "a network needs /nowhere/libdacycle_torch.so, which cannot be loaded"
