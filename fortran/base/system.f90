@@ -6,6 +6,7 @@ module da_base_system
    implicit none
    private
    public :: rename_file, remove_file, file_exists, same_file, writable_directory, directory_of
+   public :: program_file
    public :: output_is_watched, environment, set_environment, one_thread, keep_memory
    public :: peak_memory, available_memory
 
@@ -156,6 +157,26 @@ contains
          directory = path(:max(slash - 1, 1))
       end if
    end function directory_of
+
+   !> The path of the program that runs (Linux; elsewhere as it was called).
+   function program_file() result(path)
+      character(len=:), allocatable :: path
+      character(kind=c_char) :: resolved(longest_path)
+      integer :: length
+      integer :: i
+
+      if (c_associated(c_realpath('/proc/self/exe'//c_null_char, resolved))) then
+         length = findloc(resolved, c_null_char, dim=1) - 1
+         allocate (character(len=length) :: path)
+         do i = 1, length
+            path(i:i) = resolved(i)
+         end do
+      else
+         call get_command_argument(0, length=length)
+         allocate (character(len=length) :: path)
+         call get_command_argument(0, path)
+      end if
+   end function program_file
 
    !> Whether somebody sees standard output on a terminal. mpirun hands every rank a terminal of its
    !> own, so there it is mpirun's standard output that counts (Linux; elsewhere the answer is no).

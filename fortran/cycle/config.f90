@@ -7,6 +7,7 @@ module da_cycle_config
    use da_base_text, only: to_text
    use da_analysis_factory, only: known_analyses, read_analysis, document_analyses
    use da_analysis_type, only: analysis_type
+   use da_cycle_networks, only: networks_config, read_networks
    use da_cycle_observation_source, only: observation_source_config, read_observation_source
    use da_cycle_truth, only: truth_config, read_truth
    use da_ensemble_initialise, only: ensemble_config, read_ensemble
@@ -38,6 +39,7 @@ module da_cycle_config
       type(ensemble_config) :: ensemble
       type(model_error_config) :: model_error
       type(parameters_config) :: parameters
+      type(networks_config) :: networks
       type(run_file_config) :: output
       type(verification_config) :: verification
       integer :: checkpoint_every = 1000
@@ -84,6 +86,8 @@ contains
                          config%observations%gross_error_limit, &
                          config%observations%errors%correlation_length, config%analysis, error)
       if (allocated(error)) return
+      call read_networks(namelists, config%networks, error)
+      if (allocated(error)) return
       call read_verification(namelists, verified_run(config), config%verification, error)
       if (allocated(error)) return
       call read_output(namelists, config, error)
@@ -98,6 +102,11 @@ contains
       config%namelist = namelists%file
       call resolve(namelists%file, config%truth%file)
       call resolve(namelists%file, config%observations%file)
+      call resolve(namelists%file, config%networks%model)
+      call resolve(namelists%file, config%networks%correction)
+      call resolve(namelists%file, config%networks%linear_model)
+      call resolve(namelists%file, config%networks%analysis)
+      call resolve(namelists%file, config%networks%observation)
       call check_consistency(namelists%file, config, error)
    end subroutine read_config
 
@@ -126,6 +135,7 @@ contains
       call read_parameters(namelists, config%parameters, error)
       namelists%alternative = .false.
       call document_analyses(namelists)
+      call read_networks(namelists, config%networks, error)
       call read_verification(namelists, verified_run(config), config%verification, error)
       call read_output(namelists, config, error)
       call read_checkpointing(namelists, config, error)

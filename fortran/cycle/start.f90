@@ -13,6 +13,8 @@ module da_cycle_start
    use da_cycle_estimates, only: scores_of_run
    use da_cycle_history, only: history_type, new_history
    use da_cycle_lead_times, only: check_leads
+   use da_cycle_networks, only: take_network_model, take_network_analysis, &
+      take_network_observation
    use da_cycle_observation_source, only: observation_source_type, new_observation_source
    use da_cycle_past_truth, only: remember_truth
    use da_cycle_truth, only: truth_type, new_truth
@@ -23,6 +25,7 @@ module da_cycle_start
    use da_io_checkpoint, only: read_checkpoint
    use da_io_run_file, only: run_file_type, partial_name
    use da_io_run_layout, only: run_description_type
+   use da_operator_type, only: operator_type
    use da_verification_record, only: record_type
    use da_verification_scores, only: scores_kept
    implicit none
@@ -43,6 +46,8 @@ module da_cycle_start
       type(truth_type) :: truth
       type(observation_source_type) :: source
       type(history_type) :: history
+      !> What the analysis takes observations for, where that is not their kind.
+      class(operator_type), allocatable :: observed_field
       type(model_error_type) :: model_error
       type(parameters_type) :: parameters
       !> The truth's last components are the parameters that the model's are.
@@ -67,6 +72,17 @@ contains
       if (allocated(error)) return
       call hand_over_covariances(run%config, error)
       call communicator%agree(error)
+      if (allocated(error)) return
+      call take_network_model(config%networks, config%namelist, run%domain, config%interval, &
+                              run%config%model, run%config%steps, error)
+      if (allocated(error)) return
+      run%config%analysis%steps = run%config%steps
+      call take_network_analysis(config%networks, config%namelist, run%domain, config%interval, &
+                                 config%observations%gross_error_limit, run%config%model, &
+                                 run%config%analysis, error)
+      if (allocated(error)) return
+      call take_network_observation(config%networks, config%namelist, run%domain, &
+                                    run%config%model, run%observed_field, error)
       if (allocated(error)) return
       run%model_error = new_model_error(config%model_error, config%model%points, config%interval, &
                                         config%seed)

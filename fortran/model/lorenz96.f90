@@ -3,7 +3,7 @@ module da_model_lorenz96
    use da_base_kinds, only: wp
    use da_base_error, only: error_type
    use da_base_namelists, only: namelists_type
-   use da_model_type, only: model_type
+   use da_model_stencil, only: stencil_model_type
    use da_model_lorenz96_kernels, only: lorenz96_step, lorenz96_step_tl, lorenz96_step_ad, &
       reach_left, reach_right
    implicit none
@@ -17,7 +17,7 @@ module da_model_lorenz96
       real(wp) :: dt = 0.05_wp
    end type lorenz96_config
 
-   type, extends(model_type) :: lorenz96_type
+   type, extends(stencil_model_type) :: lorenz96_type
       real(wp) :: forcing = 8
    contains
       procedure :: slab_forward

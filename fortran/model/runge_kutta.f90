@@ -6,13 +6,13 @@
 !> transposed reach.
 module da_model_runge_kutta
    use da_base_kinds, only: wp
-   use da_model_type, only: model_type
+   use da_model_stencil, only: stencil_model_type
    implicit none
    private
    public :: runge_kutta_type
 
    !> `tendency_reach` is (l, r); the model's `reach` must be four times that.
-   type, abstract, extends(model_type) :: runge_kutta_type
+   type, abstract, extends(stencil_model_type) :: runge_kutta_type
       integer :: tendency_reach(2) = 0
    contains
       procedure :: set_reach

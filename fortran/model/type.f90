@@ -1,15 +1,15 @@
-!> A forecast model: a stencil that carries a state one step forward in time.
+!> A forecast model: an operator that carries a state one step forward in time.
 module da_model_type
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
    use da_base_timer, only: phase_forecast
-   use da_operator_stencil, only: stencil_type
+   use da_operator_type, only: operator_type
    implicit none
    private
    public :: model_type
 
    !> `points` grid points with `components_in` values each; one `forward` is one step of `dt`.
-   type, abstract, extends(stencil_type) :: model_type
+   type, abstract, extends(operator_type) :: model_type
       character(len=:), allocatable :: name
       integer :: points = 0
       real(wp) :: dt = 0
@@ -21,7 +21,19 @@ module da_model_type
    contains
       procedure :: forecast
       procedure :: set_parameters
+      procedure(advance), deferred :: advance
    end type model_type
+
+   abstract interface
+      !> x ← M(M(… x)), `times` steps, in place.
+      subroutine advance(self, domain, times, x)
+         import :: model_type, domain_type, wp
+         class(model_type), intent(in) :: self
+         type(domain_type), intent(inout) :: domain
+         integer, intent(in) :: times
+         real(wp), contiguous, intent(inout) :: x(:, :, :)
+      end subroutine advance
+   end interface
 
 contains
 

@@ -3,6 +3,7 @@ module da_observation_type
    use da_base_kinds, only: wp, i8
    use da_base_domain, only: domain_type
    use da_observation_kinds, only: kind_parameters_type, kind_value, kind_average
+   use da_operator_type, only: operator_type
    implicit none
    private
    public :: observations_type, new_observations
@@ -36,6 +37,9 @@ module da_observation_type
       !> Averages of this time on all ranks.
       integer(i8) :: averages = 0
       type(kind_parameters_type) :: parameters
+      !> Where allocated, the analysis takes the observations as values of this field of the state,
+      !> of whatever kind they are.
+      class(operator_type), allocatable :: field
       !> Model time.
       real(wp) :: time = 0
       !> Number of the observation in its source, from zero: the key of its random numbers.

@@ -7,18 +7,22 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 from rich.console import Console
 
 from dacycle import runner
-from dacycle.errors import DacycleError, RunError, RunFileError
+from dacycle.errors import DacycleError, RunError, RunFileError, TrainingError
 from dacycle.report import read_published, score_table, verification_table
 from dacycle.run_file import open_run
 from dacycle.verification.scores import disagreements
 from dacycle.verification.tables import table_disagreements
 
 __all__ = ["main"]
+
+TRAININGS = ("dan",)
+"""As `dacycle.training.kinds` has them, which needs PyTorch to be read."""
 
 UNBOUNDED = 10_000
 """Columns of text."""
@@ -137,6 +141,58 @@ def _background(given: argparse.Namespace) -> int:
         lags=given.lags,
     )
     return 0
+
+
+def _train(given: argparse.Namespace) -> int:
+    _need_torch()
+    from dacycle.training.command import run_training  # PyTorch, seconds to load: only here
+    from dacycle.training.plan import defaults
+
+    if given.defaults:
+        sys.stdout.write(defaults(given.kind))
+        return 0
+    if given.config is None:
+        raise TrainingError(
+            f"no configuration is given: `dacycle train {given.kind} --defaults` prints one"
+        )
+    say = _silent if given.quiet else _console().print
+    folder = given.output or Path(given.config.stem)
+    stopped_by = run_training(given.kind, given.config, folder, say, fresh=given.fresh)
+    return 128 + stopped_by if stopped_by else 0
+
+
+def _export(given: argparse.Namespace) -> int:
+    _need_torch()
+    from dacycle.export import export_training  # PyTorch, seconds to load: only here
+
+    console = _console()
+    command = f"dacycle export {given.training}" + (f" --dtype {given.dtype}" * bool(given.dtype))
+    path = export_training(
+        given.training, given.output, console.print, dtype=given.dtype, command=command
+    )
+    console.print(str(path))
+    return 0
+
+
+def _validate(given: argparse.Namespace) -> int:
+    _need_torch()
+    from dacycle.validate import validate, validation_table
+
+    sound = True
+    for path in given.networks:
+        metadata, checks = validate(path)
+        _console().print(validation_table(f"{path}: {metadata.role} {metadata.name}", checks))
+        sound = sound and all(check.passed for check in checks)
+    return 0 if sound else FAILED
+
+
+def _need_torch() -> None:
+    if find_spec("torch") is None:
+        raise DacycleError("networks need PyTorch, which is not installed: bin/setup installs it")
+
+
+def _silent(*_: object) -> None:
+    pass
 
 
 def _console() -> Console:
@@ -293,6 +349,54 @@ def _parser() -> argparse.ArgumentParser:
         default=Path("b.nc"),
         metavar="FILE",
         help="file for &background (default: b.nc); a picture goes beside it",
+    train = _command(
+        commands,
+        "train",
+        _train,
+        "train a network",
+        "dacycle train dan --defaults > dan.toml\n"
+        "dacycle train dan dan.toml -o trainings/dan     # a second call goes on\n"
+        "touch trainings/dan/finish                      # let the learning rate decay, and end",
+    )
+    train.add_argument("kind", choices=TRAININGS, help="of network: dan, the analysis of a filter")
+    train.add_argument("config", type=Path, nargs="?", metavar="CONFIG.toml", help="settings")
+    train.add_argument(
+        "-o", "--output", type=Path, metavar="DIR", help="folder (default: CONFIG, in this one)"
+    )
+    train.add_argument("--defaults", action="store_true", help="print a complete configuration")
+    train.add_argument("--fresh", action="store_true", help="begin anew in spite of a checkpoint")
+    train.add_argument("-q", "--quiet", action="store_true", help="show errors only")
+
+    export = _command(
+        commands,
+        "export",
+        _export,
+        "write a trained network into a file that da_cycle can use",
+        "dacycle export trainings/dan                    # models_export/dan.pt and its card\n"
+        "dacycle export trainings/dan --dtype float64",
+    )
+    export.add_argument("training", type=Path, metavar="DIR", help="folder of the training")
+    export.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("models_export"),
+        metavar="DIR",
+        help="folder (default: models_export)",
+    )
+    export.add_argument(
+        "--dtype", choices=("float32", "float64"), help="precision (default: the training's)"
+    )
+
+    validate = _command(
+        commands,
+        "validate",
+        _validate,
+        "test an exported network",
+        "dacycle validate models_export/dan.pt",
+    )
+    validate.add_argument(
+        "networks", type=Path, nargs="+", metavar="NAME.pt", help="files of `dacycle export`"
     )
 
     check = _command(

@@ -41,3 +41,11 @@ class RunError(DacycleError):
 
     def __str__(self) -> str:
         return self.message
+
+
+class TrainingError(DacycleError):
+    """A training that cannot be made or gone on with: its file is wrong, or its folder's."""
+
+
+class NetworkFileError(DacycleError):
+    """A file that is no exported network, or one that is unfit for its use."""

@@ -1,20 +1,20 @@
-!> Operators whose output at a point depends on a bounded neighbourhood: they state their reach and
+!> Models whose step at a point depends on a bounded neighbourhood: they state their reach and
 !> supply kernels on halo-padded slabs; filling the halos and walking over tiles and members is done
 !> here.
-module da_operator_stencil
+module da_model_stencil
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
-   use da_operator_type, only: operator_type
+   use da_model_type, only: model_type
    implicit none
    private
-   public :: stencil_type
+   public :: stencil_model_type
 
    !> Points a tile: tile and halo of a component stay in the second-level cache.
    integer, parameter :: tile = 2048
 
    !> Output at point i depends on the points i - reach(1) … i + reach(2), from and to a field of
    !> `components_in` values a point.
-   type, abstract, extends(operator_type) :: stencil_type
+   type, abstract, extends(model_type) :: stencil_model_type
       integer :: reach(2) = 0
    contains
       procedure :: forward
@@ -24,13 +24,13 @@ module da_operator_stencil
       procedure(slab_forward), deferred :: slab_forward
       procedure(slab_tl), deferred :: slab_tl
       procedure(slab_ad), deferred :: slab_ad
-   end type stencil_type
+   end type stencil_model_type
 
    abstract interface
       !> y = M(x) on n points; xh(reach(1) + i, :) is point i.
       subroutine slab_forward(self, n, xh, y)
-         import :: stencil_type, wp
-         class(stencil_type), intent(in) :: self
+         import :: stencil_model_type, wp
+         class(stencil_model_type), intent(in) :: self
          integer, intent(in) :: n
          real(wp), intent(in) :: xh(n + sum(self%reach), self%components_in)
          real(wp), intent(out) :: y(n, self%components_out)
@@ -38,8 +38,8 @@ module da_operator_stencil
 
       !> dy = M'(x) dx on n points; xh and dxh padded as for `slab_forward`.
       subroutine slab_tl(self, n, xh, dxh, dy)
-         import :: stencil_type, wp
-         class(stencil_type), intent(in) :: self
+         import :: stencil_model_type, wp
+         class(stencil_model_type), intent(in) :: self
          integer, intent(in) :: n
          real(wp), intent(in) :: xh(n + sum(self%reach), self%components_in)
          real(wp), intent(in) :: dxh(n + sum(self%reach), self%components_in)
@@ -49,8 +49,8 @@ module da_operator_stencil
       !> dx = M'(x)^T dy on n points, gathered: xh(sum(reach) + i, :) is point i, padded by
       !> sum(reach) on both sides; dyh(reach(2) + i, :) is point i, padded by the transposed reach.
       subroutine slab_ad(self, n, xh, dyh, dx)
-         import :: stencil_type, wp
-         class(stencil_type), intent(in) :: self
+         import :: stencil_model_type, wp
+         class(stencil_model_type), intent(in) :: self
          integer, intent(in) :: n
          real(wp), intent(in) :: xh(n + 2*sum(self%reach), self%components_in)
          real(wp), intent(in) :: dyh(n + sum(self%reach), self%components_out)
@@ -61,7 +61,7 @@ module da_operator_stencil
 contains
 
    subroutine forward(self, domain, x, y)
-      class(stencil_type), intent(in) :: self
+      class(stencil_model_type), intent(in) :: self
       type(domain_type), intent(inout) :: domain
       real(wp), contiguous, intent(in) :: x(:, :, :)
       real(wp), contiguous, intent(out) :: y(:, :, :)
@@ -70,9 +70,8 @@ contains
       call self%advance(domain, 1, y)
    end subroutine forward
 
-   !> x ← M(M(… x)), in place; for operators that map a field onto one of the same shape.
    subroutine advance(self, domain, times, x)
-      class(stencil_type), intent(in) :: self
+      class(stencil_model_type), intent(in) :: self
       type(domain_type), intent(inout) :: domain
       integer, intent(in) :: times
       real(wp), contiguous, intent(inout) :: x(:, :, :)
@@ -108,7 +107,7 @@ contains
 
    !> One member, tile by tile; what a tile overwrites stays in the padded copy for the next one.
    subroutine advance_member(self, n, width, components, left, right, xh, y, x)
-      class(stencil_type), intent(in) :: self
+      class(stencil_model_type), intent(in) :: self
       integer, intent(in) :: n
       integer, intent(in) :: width
       integer, intent(in) :: components
@@ -159,7 +158,7 @@ contains
    !> The kernel on a tile; only the last tile is shorter than its work space, and is copied if it
    !> matters.
    subroutine apply(self, width, points, components, xh, y)
-      class(stencil_type), intent(in) :: self
+      class(stencil_model_type), intent(in) :: self
       integer, intent(in) :: width
       integer, intent(in) :: points
       integer, intent(in) :: components
@@ -174,7 +173,7 @@ contains
    end subroutine apply
 
    subroutine tl(self, domain, x, dx, dy)
-      class(stencil_type), intent(in) :: self
+      class(stencil_model_type), intent(in) :: self
       type(domain_type), intent(inout) :: domain
       real(wp), contiguous, intent(in) :: x(:, :, :)
       real(wp), contiguous, intent(in) :: dx(:, :, :)
@@ -191,7 +190,7 @@ contains
    end subroutine tl
 
    subroutine ad(self, domain, x, dy, dx)
-      class(stencil_type), intent(in) :: self
+      class(stencil_model_type), intent(in) :: self
       type(domain_type), intent(inout) :: domain
       real(wp), contiguous, intent(in) :: x(:, :, :)
       real(wp), contiguous, intent(in) :: dy(:, :, :)
@@ -226,4 +225,4 @@ contains
       xh(before + 1:before + domain%n, :, :) = x
       xh(before + domain%n + 1:, :, :) = reshape(right, [behind, size(x, 2), size(x, 3)])
    end subroutine padded
-end module da_operator_stencil
+end module da_model_stencil

@@ -1,0 +1,276 @@
+!> `&networks`: which files take which part in a run.
+module da_cycle_networks
+   use, intrinsic :: iso_fortran_env, only: output_unit
+   use da_base_kinds, only: wp
+   use da_base_domain, only: domain_type
+   use da_base_error, only: error_type, input_error
+   use da_base_namelists, only: namelists_type
+   use da_base_text, only: to_text
+   use da_analysis_network_analysis, only: network_analysis_type, fallback_config
+   use da_analysis_type, only: analysis_type
+   use da_model_corrected, only: new_corrected
+   use da_model_emulator, only: new_emulator
+   use da_model_linearised, only: new_linearised
+   use da_model_type, only: model_type
+   use da_network_metadata, only: role_analysis, role_model, role_correction, &
+      role_observation
+   use da_network_network, only: network_type, device_type, load_network
+   use da_operator_type, only: operator_type
+   implicit none
+   private
+   public :: networks_config, read_networks, take_network_model, take_network_analysis
+   public :: take_network_observation
+
+   !> `&networks`; an empty path is no network.
+   type :: networks_config
+      character(len=:), allocatable :: model
+      character(len=:), allocatable :: correction
+      character(len=:), allocatable :: linear_model
+      character(len=:), allocatable :: observation
+      character(len=:), allocatable :: analysis
+      character(len=:), allocatable :: device
+      integer :: threads = 1
+      type(fallback_config) :: fallback
+   end type networks_config
+
+contains
+
+   subroutine read_networks(namelists, config, error)
+      type(namelists_type), intent(inout) :: namelists
+      type(networks_config), intent(inout) :: config
+      type(error_type), allocatable, intent(out) :: error
+      type(fallback_config) :: defaults
+
+      config%model = ''
+      config%correction = ''
+      config%linear_model = ''
+      config%observation = ''
+      config%analysis = ''
+      config%device = 'cpu'
+      call namelists%open_group('networks', 'Networks in the cycle, from files that dacycle '// &
+                                'export writes')
+      call namelists%get('model', config%model, &
+                         'emulator that makes the forecasts, in the place of model in &cycle')
+      call namelists%get('correction', config%correction, &
+                         'correction added to the model of &cycle')
+      call namelists%get('linear_model', config%linear_model, &
+                         'emulator whose tangent linear and adjoint stand for the model''s')
+      call namelists%get('observation', config%observation, &
+                         'the field that the analysis takes the observations for, whatever '// &
+                         'their kind')
+      call namelists%get('analysis', config%analysis, &
+                         'network that makes the analyses; analysis in &cycle is what takes '// &
+                         'over when it fails')
+      call namelists%get('fallback_limit', config%fallback%limit, &
+                         'with analysis: mean square of the innovations, in units of the '// &
+                         'observations'' errors, that puts the network in doubt; 0: never', &
+                         minimum=0.0_wp)
+      call namelists%get('fallback_patience', config%fallback%patience, &
+                         'cycles above that limit before analysis in &cycle takes over', minimum=1)
+      call namelists%get('fallback_duration', config%fallback%duration, &
+                         'cycles for which it does', minimum=1)
+      call namelists%get('device', config%device, &
+                         '''cpu'', ''cuda'' (one device after another over the ranks), ''cuda:1''')
+      call namelists%get('threads', config%threads, 'of a rank', minimum=1)
+      if (len(config%model) > 0 .and. len(config%correction) > 0) then
+         call namelists%reject('correction', 'and model: a forecast is an emulator''s or a '// &
+                               'corrected model''s')
+      end if
+      if (len(config%analysis) == 0) then
+         if (config%fallback%limit > 0) call refuse('fallback_limit')
+      end if
+      if (.not. config%fallback%limit > 0) then
+         if (config%fallback%patience /= defaults%patience) call refuse('fallback_patience')
+         if (config%fallback%duration /= defaults%duration) call refuse('fallback_duration')
+      end if
+      if (len(config%model//config%correction//config%linear_model//config%observation// &
+              config%analysis) == 0) then
+         if (config%device /= 'cpu') call refuse('device')
+         if (config%threads /= 1) call refuse('threads')
+      end if
+      call namelists%close_group(error)
+
+   contains
+
+      subroutine refuse(key)
+         character(len=*), intent(in) :: key
+
+         call namelists%reject(key, 'is not used: no network needs it')
+      end subroutine refuse
+   end subroutine read_networks
+
+   !> Put networks into the place, or beside, or behind the forecast model; `steps` a cycle follow.
+   subroutine take_network_model(config, file, domain, interval, model, steps, error)
+      type(networks_config), intent(in) :: config
+      character(len=*), intent(in) :: file
+      type(domain_type), intent(in) :: domain
+      real(wp), intent(in) :: interval
+      class(model_type), allocatable, intent(inout) :: model
+      integer, intent(inout) :: steps
+      type(error_type), allocatable, intent(out) :: error
+      class(model_type), allocatable :: taken
+      class(model_type), allocatable :: linear
+      type(network_type) :: network
+      integer :: inside
+
+      if (len(config%model) > 0) then
+         call load('model', config%model, role_model, network)
+         if (allocated(error)) return
+         taken = new_emulator(model, network%operator, network%metadata%trained%interval)
+         call move_alloc(taken, model)
+      else if (len(config%correction) > 0) then
+         call load('correction', config%correction, role_correction, network)
+         if (allocated(error)) return
+         call count_steps('correction', network%metadata%trained%interval, model%dt, inside)
+         if (allocated(error)) return
+         taken = new_corrected(model, network%operator, inside)
+         call move_alloc(taken, model)
+      end if
+      if (len(config%linear_model) > 0) then
+         call load('linear_model', config%linear_model, role_model, network)
+         if (allocated(error)) return
+         call count_steps('linear_model', network%metadata%trained%interval, model%dt, inside)
+         if (allocated(error)) return
+         linear = new_emulator(model, network%operator, network%metadata%trained%interval)
+         taken = new_linearised(model, linear, inside)
+         call move_alloc(taken, model)
+      end if
+      call count_steps('model', interval, model%dt, steps)
+
+   contains
+
+      subroutine load(key, path, role, loaded)
+         character(len=*), intent(in) :: key
+         character(len=*), intent(in) :: path
+         character(len=*), intent(in) :: role
+         type(network_type), intent(out) :: loaded
+
+         call load_for(config, file, key, path, role, domain, model%components_in, loaded, error)
+         if (allocated(error)) return
+         associate (trained => loaded%metadata%trained)
+            if (trained%model /= model%name) then
+               call warn(domain, file, key, path, "for model = '"//trained%model//"', here it "// &
+                         "is '"//model%name//"'")
+            end if
+         end associate
+      end subroutine load
+
+      subroutine count_steps(key, whole, step, count)
+         character(len=*), intent(in) :: key
+         real(wp), intent(in) :: whole
+         real(wp), intent(in) :: step
+         integer, intent(out) :: count
+         real(wp), parameter :: tolerance = 1.0e-9_wp
+
+         count = nint(whole/step)
+         if (count < 1 .or. abs(count*step - whole) > tolerance*whole) then
+            call input_error(error, file//': &networks '//key//': '//to_text(whole)// &
+                             ' must be a whole multiple of the step of '//to_text(step))
+         end if
+      end subroutine count_steps
+   end subroutine take_network_model
+
+   !> Put a network into the place of the analysis, which stays as the one that takes over.
+   subroutine take_network_analysis(config, file, domain, interval, gross_error_limit, model, &
+                                    analysis, error)
+      type(networks_config), intent(in) :: config
+      character(len=*), intent(in) :: file
+      type(domain_type), intent(in) :: domain
+      real(wp), intent(in) :: interval
+      real(wp), intent(in) :: gross_error_limit
+      class(model_type), intent(in) :: model
+      class(analysis_type), allocatable, intent(inout) :: analysis
+      type(error_type), allocatable, intent(out) :: error
+      type(network_analysis_type), allocatable :: taken
+      type(network_type) :: network
+
+      if (len(config%analysis) == 0) return
+      call load_for(config, file, 'analysis', config%analysis, role_analysis, domain, &
+                    model%components_in, network, error)
+      if (allocated(error)) return
+      associate (trained => network%metadata%trained)
+         if (trained%model /= model%name) then
+            call warn(domain, file, 'analysis', config%analysis, "for model = '"//trained%model// &
+                      "', here it is '"//model%name//"'")
+         end if
+         if (abs(trained%interval - interval) > 1.0e-9_wp*interval) then
+            call warn(domain, file, 'analysis', config%analysis, 'for analyses each '// &
+                      to_text(trained%interval)//', here each '//to_text(interval))
+         end if
+      end associate
+      allocate (taken)
+      taken%name = 'network'
+      taken%network = network%operator
+      taken%memory = network%metadata%memory
+      taken%gross_error_limit = gross_error_limit
+      taken%fallback = config%fallback
+      taken%seed = analysis%seed
+      taken%steps = analysis%steps
+      if (config%fallback%limit > 0) call move_alloc(analysis, taken%other)
+      call move_alloc(taken, analysis)
+   end subroutine take_network_analysis
+
+   !> The field that observations are taken for, where a network gives it.
+   subroutine take_network_observation(config, file, domain, model, field, error)
+      type(networks_config), intent(in) :: config
+      character(len=*), intent(in) :: file
+      type(domain_type), intent(in) :: domain
+      class(model_type), intent(in) :: model
+      class(operator_type), allocatable, intent(out) :: field
+      type(error_type), allocatable, intent(out) :: error
+      type(network_type) :: network
+
+      if (len(config%observation) == 0) return
+      call load_for(config, file, 'observation', config%observation, role_observation, domain, &
+                    model%components_in, network, error)
+      if (.not. allocated(error)) field = network%operator
+   end subroutine take_network_observation
+
+   !> A network for a role, of so many components.
+   subroutine load_for(config, file, key, path, role, domain, components, network, error)
+      type(networks_config), intent(in) :: config
+      character(len=*), intent(in) :: file
+      character(len=*), intent(in) :: key
+      character(len=*), intent(in) :: path
+      character(len=*), intent(in) :: role
+      type(domain_type), intent(in) :: domain
+      integer, intent(in) :: components
+      type(network_type), intent(out) :: network
+      type(error_type), allocatable, intent(out) :: error
+      type(device_type) :: device
+
+      device%name = config%device
+      device%rank = domain%communicator%rank
+      device%threads = config%threads
+      call load_network(path, device, network, error)
+      if (.not. allocated(error)) then
+         associate (metadata => network%metadata)
+            if (metadata%role /= role) then
+               call input_error(error, path//": is a network for the role '"//metadata%role// &
+                                "', wanted is '"//role//"'")
+            else if (metadata%components /= components) then
+               call input_error(error, path//': is for '//to_text(metadata%components)// &
+                                ' values a point, the model has '//to_text(components))
+            else if (maxval(metadata%halo) > domain%total) then
+               call input_error(error, path//': sees '//to_text(maxval(metadata%halo))// &
+                                ' points to a side, the circle has only '//to_text(domain%total))
+            end if
+         end associate
+      end if
+      call domain%communicator%agree(error)
+      if (allocated(error)) error%message = file//': &networks '//key//': '//error%message
+   end subroutine load_for
+
+   !> Once, on the log.
+   subroutine warn(domain, file, key, path, what)
+      type(domain_type), intent(in) :: domain
+      character(len=*), intent(in) :: file
+      character(len=*), intent(in) :: key
+      character(len=*), intent(in) :: path
+      character(len=*), intent(in) :: what
+
+      if (.not. domain%communicator%is_root()) return
+      write (output_unit, '(a)') file//': &networks '//key//': warning: '//path//' was trained '// &
+         what
+   end subroutine warn
+end module da_cycle_networks

@@ -1,0 +1,111 @@
+!> What a network file says of itself: a namelist that travels inside it.
+module da_network_metadata
+   use da_base_kinds, only: wp
+   use da_base_error, only: error_type, input_error
+   use da_base_namelists, only: namelists_type, new_namelists
+   use da_base_text, only: to_text
+   implicit none
+   private
+   public :: metadata_type, trained_for_type, read_metadata
+   public :: role_analysis, role_model, role_correction, role_observation
+
+   character(len=*), parameter :: role_analysis = 'analysis'
+   character(len=*), parameter :: role_model = 'model'
+   character(len=*), parameter :: role_correction = 'correction'
+   character(len=*), parameter :: role_observation = 'observation'
+   character(len=11), parameter :: known_roles(4) = [character(len=11) :: &
+      role_analysis, role_model, role_correction, role_observation]
+   !> Of the files that this program reads.
+   integer, parameter :: known_format = 1
+
+   !> What a network was trained for; outside that it may do badly.
+   type :: trained_for_type
+      character(len=:), allocatable :: model
+      real(wp) :: forcing = 8
+      !> Between two calls, in the model's units of time.
+      real(wp) :: interval = 0.05_wp
+      !> Standard deviation of the observations' errors; 0: it does not matter.
+      real(wp) :: error_sd = 1
+      !> Which points were observed; 'any': it does not matter.
+      character(len=:), allocatable :: observed
+   end type trained_for_type
+
+   type :: metadata_type
+      character(len=:), allocatable :: role
+      !> Points that `forward` wants beyond either end of those it gives.
+      integer :: halo(2) = 0
+      !> Fields of the state that go in and come out.
+      integer :: components = 1
+      !> Fields that it carries from call to call, after the others.
+      integer :: memory = 0
+      !> Widest layer: values a point that are alive at a time.
+      integer :: width = 1
+      type(trained_for_type) :: trained
+   contains
+      procedure :: channels_in
+      procedure :: channels_out
+   end type metadata_type
+
+contains
+
+   !> The metadata of a file; `text` is what stands in it.
+   subroutine read_metadata(path, text, metadata, error)
+      character(len=*), intent(in) :: path
+      character(len=*), intent(in) :: text
+      type(metadata_type), intent(out) :: metadata
+      type(error_type), allocatable, intent(out) :: error
+      type(namelists_type) :: namelists
+      integer :: format
+
+      if (len_trim(text) == 0) then
+         call input_error(error, path//': has no metadata (dacycle.nml in the archive); export '// &
+                          'the network with dacycle export')
+         return
+      end if
+      call new_namelists(text, path//' (metadata)', namelists, error)
+      if (allocated(error)) return
+      format = 0
+      metadata%role = ''
+      call namelists%open_group('network', '')
+      call namelists%get('format', format, '', minimum=1)
+      call namelists%get('role', metadata%role, '', known_roles)
+      call namelists%get('halo_left', metadata%halo(1), '', minimum=0)
+      call namelists%get('halo_right', metadata%halo(2), '', minimum=0)
+      call namelists%get('components', metadata%components, '', minimum=1)
+      call namelists%get('memory', metadata%memory, '', minimum=0)
+      call namelists%get('width', metadata%width, '', minimum=1)
+      if (format /= known_format) then
+         call input_error(error, path//': is of format '//to_text(format)//', this program '// &
+                          'reads format '//to_text(known_format))
+         return
+      end if
+      call namelists%close_group(error)
+      if (allocated(error)) return
+      metadata%trained%model = ''
+      metadata%trained%observed = 'any'
+      call namelists%open_group('trained_for', '')
+      call namelists%get('model', metadata%trained%model, '')
+      call namelists%get('forcing', metadata%trained%forcing, '')
+      call namelists%get('interval', metadata%trained%interval, '', above=0.0_wp)
+      call namelists%get('error_sd', metadata%trained%error_sd, '', minimum=0.0_wp)
+      call namelists%get('observed', metadata%trained%observed, '')
+      call namelists%close_group(error)
+   end subroutine read_metadata
+
+   !> An analysis sees, beside the state, H^T R^{-1} (y - H(x)).
+   pure function channels_in(self) result(channels)
+      class(metadata_type), intent(in) :: self
+      integer :: channels
+
+      channels = self%components + self%memory
+      if (self%role == role_analysis) channels = channels + self%components
+   end function channels_in
+
+   pure function channels_out(self) result(channels)
+      class(metadata_type), intent(in) :: self
+      integer :: channels
+
+      channels = self%components + self%memory
+      if (self%role == role_observation) channels = 1
+   end function channels_out
+end module da_network_metadata

@@ -1,0 +1,1 @@
+"""Networks on the periodic circle: valid convolutions over a padded slab, one file each."""

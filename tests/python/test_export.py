@@ -1,0 +1,230 @@
+"""`dacycle export` and `dacycle validate`: the file, its card, and what is refused."""
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from dacycle.cli import main
+from dacycle.errors import NetworkFileError
+from dacycle.export import export_training
+from dacycle.network.file import load, save
+from dacycle.network.type import Network, wrap
+from dacycle.training.command import open_training
+from dacycle.validate import validate
+
+CONFIG = """
+[network]
+channels = 4
+layers = 1
+memory = 2
+[model]
+n = 12
+[twins]
+batch = 4
+cycles = 2
+test_batch = 2
+test_cycles = 5
+test_burn_in = 2
+test_cycles_long = 10
+[training]
+windows = 20
+test = 20
+"""
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("training")
+    config = folder / "tiny.toml"
+    config.write_text(CONFIG)
+    assert main(["train", "dan", str(config), "-o", str(folder / "run"), "-q"]) == 0
+    return folder / "run"
+
+
+@pytest.fixture(scope="module")
+def exported(trained: Path) -> Path:
+    assert main(["export", str(trained), "-o", str(trained / "out")]) == 0
+    return trained / "out" / "tiny.pt"
+
+
+def test_the_file_describes_itself(exported: Path) -> None:
+    module, metadata = load(exported)
+    assert (metadata.name, metadata.role, metadata.halo) == ("tiny", "analysis", 4)
+    assert metadata.inputs == ("state", "sensitivity", "memory", "memory")
+    assert metadata.outputs == ("increment", "memory", "memory")
+    assert (metadata.memory, metadata.dtype) == (2, "float32")
+    assert metadata.trained_for["dt"] == 0.05
+    assert metadata.trained_for["n"] == 12
+    assert metadata.configuration["training"]["windows"] == 20
+    assert set(metadata.scores) == {"rmse", "rmse_max"}
+    assert all(not weight.requires_grad for weight in module.parameters())
+
+
+def test_metadata_are_plain_json_in_the_archive(exported: Path) -> None:
+    with zipfile.ZipFile(exported) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith("extra/dacycle.json")]
+        found = json.loads(archive.read(name))
+    assert (found["format"], found["version"]) == ("dacycle network", 1)
+    assert found["halo"] == 4
+
+
+def test_the_file_gives_what_the_training_had(exported: Path, trained: Path) -> None:
+    module, metadata = load(exported)
+    network = open_training(trained)[1].task.network
+    x = torch.randn(3, 4, 20)
+    torch.testing.assert_close(module(wrap(x, metadata.halo)), network(x), rtol=0, atol=1e-6)
+
+
+def test_the_card_has_the_sum_of_the_file(exported: Path) -> None:
+    card = exported.with_suffix(".md").read_text()
+    assert hashlib.sha256(exported.read_bytes()).hexdigest() in card
+    assert CONFIG.strip() in card
+    assert f"{load(exported)[1].scores['rmse']:.4g}" in card
+
+
+def test_an_export_repeats_to_the_bit(exported: Path, trained: Path, tmp_path: Path) -> None:
+    again = export_training(trained, tmp_path, lambda _: None)
+    assert again.read_bytes() == exported.read_bytes()
+
+
+def test_precision_may_be_chosen(trained: Path, tmp_path: Path) -> None:
+    assert main(["export", str(trained), "-o", str(tmp_path), "--dtype", "float64"]) == 0
+    module, metadata = load(tmp_path / "tiny.pt")
+    assert metadata.dtype == "float64"
+    assert module(torch.zeros(1, 4, 12, dtype=torch.float64)).dtype == torch.float64
+    assert all(check.passed for check in validate(tmp_path / "tiny.pt")[1])
+
+
+def test_a_sound_file_is_found_sound(exported: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", str(exported)]) == 0
+    printed = capsys.readouterr().out
+    assert printed.count("passed") == 7
+    assert "FAILED" not in printed
+
+
+class Global(Network):
+    """Knows the mean of all points: not local, whatever its halo says."""
+
+    def __init__(self) -> None:
+        super().__init__(4, 4, 3, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[:, :3, 4:-4] - x.mean()
+
+
+class Narrow(Network):
+    """Gives back more points than it should."""
+
+    def __init__(self) -> None:
+        super().__init__(4, 4, 3, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[:, :3, 3:-3]
+
+
+class Rounded(Network):
+    """Has no derivative that could be of use."""
+
+    def __init__(self) -> None:
+        super().__init__(4, 4, 3, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[:, :3, 4:-4] + 0.5 * (torch.round(100 * x[:, 1:, 4:-4]) - x[:, 1:, 4:-4]).detach()
+
+
+@pytest.mark.parametrize(
+    ("network", "failing"),
+    [(Global(), "halo: circle in slabs"), (Narrow(), "wrong shape"), (Rounded(), "Taylor")],
+)
+def test_an_unsound_file_is_found_out(
+    network: Network,
+    failing: str,
+    exported: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    metadata = load(exported)[1]
+    x = metadata.sample.tensors(torch.float32)[0]
+    y = network(x)
+    sample = replace(metadata.sample, shape_out=tuple(y.shape), output=tuple(y.flatten().tolist()))
+    path = tmp_path / "unsound.pt"
+    save(network, replace(metadata, sample=sample), path)
+    assert main(["validate", str(path)]) == 1
+    failed = [line for line in capsys.readouterr().out.splitlines() if "FAILED" in line]
+    assert any(failing in line for line in failed)
+
+
+def test_a_file_with_other_weights_is_found_out(exported: Path, tmp_path: Path) -> None:
+    module, metadata = load(exported)
+    with torch.no_grad():
+        next(module.parameters()).mul_(1.01)
+    extra = {"dacycle.json": json.dumps(metadata_tables(metadata))}
+    torch.jit.save(module, str(tmp_path / "other.pt"), _extra_files=extra)
+    checks = validate(tmp_path / "other.pt")[1]
+    assert [check.name for check in checks if not check.passed] == ["sample: largest difference"]
+
+
+def metadata_tables(metadata: Any) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    tables: dict[str, Any] = asdict(metadata)
+    return tables
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda _: b"", "no TorchScript file"),
+        (lambda content: content[: len(content) // 2], "no TorchScript file"),
+        (lambda _: b"not at all", "no TorchScript file"),
+    ],
+)
+def test_a_damaged_file_is_told(
+    damage: Callable[[bytes], bytes],
+    message: str,
+    exported: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = tmp_path / "damaged.pt"
+    path.write_bytes(damage(exported.read_bytes()))
+    assert main(["validate", str(path)]) == 2
+    errors = capsys.readouterr().err
+    assert errors.startswith(f"dacycle: error: {path}: {message}")
+    assert errors.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        (None, "no metadata: not written by `dacycle export`"),
+        ("{}", "its metadata cannot be read"),
+        ("[", "its metadata cannot be read"),
+        ('{"format": "dacycle network", "version": 2}', "version 2 (this program reads"),
+    ],
+)
+def test_metadata_that_are_no_use_are_told(
+    extra: str | None, message: str, exported: Path, tmp_path: Path
+) -> None:
+    module = load(exported)[0]
+    path = tmp_path / "without.pt"
+    torch.jit.save(module, str(path), _extra_files={"dacycle.json": extra} if extra else {})
+    with pytest.raises(NetworkFileError) as caught:
+        load(path)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("command", ["export", "validate"])
+def test_what_is_not_there_is_told(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([command, str(tmp_path / "none")]) == 2
+    assert capsys.readouterr().err.startswith(f"dacycle: error: {tmp_path / 'none'}: no ")

@@ -1,0 +1,177 @@
+"""`dacycle train`: the loop, its checkpoints, and going on after a stop."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from dacycle.cli import main
+from dacycle.training.kinds import KINDS
+from dacycle.training.loop import CHECKPOINT, FINISH
+
+WriteConfig = Callable[..., Path]
+
+
+def train(kind: str, config: Path, folder: Path, *options: str) -> int:
+    return main(["train", kind, str(config), "-o", str(folder), *options])
+
+
+def kept(folder: Path) -> dict[str, Any]:
+    state: dict[str, Any] = torch.load(folder / CHECKPOINT, weights_only=True)
+    state["progress"].pop("seconds")
+    return state
+
+
+def assert_same(found: Any, expected: Any) -> None:
+    """Every number, to the bit."""
+    if isinstance(expected, torch.Tensor):
+        assert torch.equal(found, expected)
+    elif isinstance(expected, dict):
+        assert found.keys() == expected.keys()
+        for name in expected:
+            assert_same(found[name], expected[name])
+    elif isinstance(expected, list):
+        assert len(found) == len(expected)
+        for one, other in zip(found, expected, strict=True):
+            assert_same(one, other)
+    else:
+        assert found == expected
+
+
+@pytest.mark.parametrize("kind", KINDS)
+class TestEachKind:
+    def test_the_loss_falls(self, kind: str, tmp_path: Path, write_config: WriteConfig) -> None:
+        folder = tmp_path / "run"
+        config = write_config(kind, ("windows = 30", "windows = 200"))
+        assert train(kind, config, folder, "--quiet") == 0
+        lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+        losses = [line["root_of_loss"] for line in lines if "root_of_loss" in line]
+        assert len(losses) == 40
+        assert sum(losses[-4:]) < 0.7 * max(sum(losses[:4]), sum(losses[4:8]))
+        assert [line["update"] for line in kept(folder)["progress"]["tests"]] == [
+            *range(10, 210, 10)
+        ]
+
+    def test_a_seed_gives_the_same_bits(
+        self, kind: str, tmp_path: Path, write_config: WriteConfig
+    ) -> None:
+        config = write_config(kind)
+        for name in ("a", "b"):
+            assert train(kind, config, tmp_path / name, "--quiet") == 0
+        assert_same(kept(tmp_path / "a"), kept(tmp_path / "b"))
+
+    def test_a_killed_training_goes_on_to_the_same_bits(
+        self, kind: str, tmp_path: Path, write_config: WriteConfig
+    ) -> None:
+        config = write_config(kind, ("windows = 30", "windows = 60"), ("batch = 4", "batch = 16"))
+        whole, killed = tmp_path / "whole", tmp_path / "killed"
+        assert train(kind, config, whole, "--quiet") == 0
+        line = [Path(sys.executable).with_name("dacycle"), "train", kind, config, "-o", killed]
+        with subprocess.Popen(line, stdout=subprocess.DEVNULL) as running:
+            until = time.monotonic() + 120
+            while not (killed / CHECKPOINT).exists() and time.monotonic() < until:
+                time.sleep(0.001)
+            running.kill()
+        assert kept(killed)["progress"]["update"] < 60, "killed too late to test anything"
+        assert train(kind, config, killed, "--quiet") == 0
+        assert_same(kept(killed), kept(whole))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stopped_training_goes_on_to_the_same_bits(
+    number: int, tmp_path: Path, write_config: WriteConfig
+) -> None:
+    config = write_config("dan", ("windows = 30", "windows = 60"), ("batch = 4", "batch = 16"))
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    assert train("dan", config, whole, "--quiet") == 0
+    line = [Path(sys.executable).with_name("dacycle"), "train", "dan", config, "-o", stopped]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        while "update 5 " not in running.stdout.readline():
+            pass
+        running.send_signal(number)
+        rest, _ = running.communicate(timeout=60)
+    assert running.returncode == 128 + number
+    assert "stopped after update" in rest
+    assert 5 <= kept(stopped)["progress"]["update"] < 60
+    assert train("dan", config, stopped, "--quiet") == 0
+    assert_same(kept(stopped), kept(whole))
+
+
+def test_finish_begins_the_decay(tmp_path: Path, write_config: WriteConfig) -> None:
+    folder = tmp_path / "run"
+    assert train("dan", write_config("dan", ("windows = 30", "windows = 9")), folder, "-q") == 0
+    (folder / FINISH).touch()
+    assert train("dan", write_config("dan"), folder, "-q") == 0
+    progress = kept(folder)["progress"]
+    assert (progress["finish"], progress["update"]) == (9, 12)
+
+
+def test_a_finished_training_is_left_as_it_is(tmp_path: Path, write_config: WriteConfig) -> None:
+    config, folder = write_config("dan"), tmp_path / "run"
+    assert train("dan", config, folder, "-q") == 0
+    before = kept(folder)
+    assert train("dan", config, folder, "-q") == 0
+    assert_same(kept(folder), before)
+
+
+def test_another_training_is_not_gone_on_with(
+    tmp_path: Path, write_config: WriteConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "run"
+    assert train("dan", write_config("dan"), folder, "-q") == 0
+    other = write_config("dan", ("channels = 4", "channels = 6"))
+    assert train("dan", other, folder, "-q") == 2
+    assert capsys.readouterr().err == (
+        f"dacycle: error: {folder}: its checkpoint is of a training with other settings: "
+        "[network] channels was 4 and is 6 (--fresh begins anew)\n"
+    )
+    assert train("dan", other, folder, "-q", "--fresh") == 0
+    assert kept(folder)["network"]["body.first.weight"].shape[0] == 6
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 broken", b"nothing like it"])
+def test_a_broken_checkpoint_is_told(
+    content: bytes, tmp_path: Path, write_config: WriteConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / CHECKPOINT).write_bytes(content)
+    assert train("dan", write_config("dan"), tmp_path, "-q") == 2
+    errors = capsys.readouterr().err
+    assert errors.startswith(
+        f"dacycle: error: {tmp_path / CHECKPOINT}: no checkpoint of a training"
+    )
+    assert errors.count("\n") == 1
+
+
+def test_a_device_that_is_not_there_is_told(
+    tmp_path: Path, write_config: WriteConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    device = "cuda:99"
+    config = write_config("dan", ("[training]", f"[training]\ndevice = '{device}'"))
+    assert train("dan", config, tmp_path / "run", "-q") == 2
+    errors = capsys.readouterr().err
+    assert errors.startswith(f"dacycle: error: [training] device = '{device}' cannot be used")
+    assert errors.count("\n") == 1
+
+
+def test_without_pytorch_all_but_networks_works() -> None:
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from dacycle.cli import main\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
+    line = [sys.executable, "-c", code]
+    done = subprocess.run([*line, "defaults"], capture_output=True, text=True, check=True)
+    assert "&cycle" in done.stdout
+    done = subprocess.run([*line, "train", "dan", "x.toml"], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "dacycle: error: networks need PyTorch, which is not installed: bin/setup installs it\n"
+    )
