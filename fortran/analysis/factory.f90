@@ -21,6 +21,7 @@ module da_analysis_factory
    use da_analysis_type, only: analysis_type
    use da_analysis_variational, only: variational_type, variational_config, new_variational, &
       read_variational
+   use da_analysis_weak_constraint, only: weak_constraint_type, read_weak_constraint
    use da_covariance_background, only: background_config, read_background
    use da_ensemble_inflation, only: inflation_config, no_inflation, read_inflation
    use da_ensemble_localisation, only: localisation_config, read_localisation
@@ -56,6 +57,7 @@ contains
       type(study_config) :: studied
       type(variational_config) :: variational
       type(background_config) :: background
+      type(weak_constraint_type) :: weak_constraint
       type(variational_type), allocatable :: variation
       type(ienks_config) :: ienks
       type(ienks_type), allocatable :: smoother
@@ -103,6 +105,8 @@ contains
          if (allocated(error)) return
          call read_background(namelists, background, error)
          if (allocated(error)) return
+         if (name == 'var4d') call read_weak_constraint(namelists, weak_constraint, error)
+         if (allocated(error)) return
          if (error_correlation_length > 0) then
             call input_error(error, namelists%file// &
                              ': &observations error_correlation_length is not used with '// &
@@ -110,6 +114,7 @@ contains
             return
          end if
          variation = new_variational(name, variational, background)
+         variation%weak_constraint = weak_constraint
          variation%gross_error_limit = gross_error_limit
          call move_alloc(variation, analysis)
       case ('ienks')
@@ -173,6 +178,7 @@ contains
       type(study_config) :: studied
       type(variational_config) :: variational
       type(background_config) :: background
+      type(weak_constraint_type) :: weak_constraint
       type(ienks_config) :: ienks
       type(error_type), allocatable :: error
 
@@ -190,6 +196,7 @@ contains
       call read_local_particle_filter(namelists, particles, error)
       call read_variational(namelists, 'var4d', variational, error)
       call read_background(namelists, background, error)
+      call read_weak_constraint(namelists, weak_constraint, error)
       call read_ienks(namelists, ienks, error)
       namelists%alternative = .false.
    end subroutine document_analyses

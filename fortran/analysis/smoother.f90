@@ -12,14 +12,14 @@ module da_analysis_smoother
    use da_ensemble_type, only: ensemble_type, mean_of_members
    implicit none
    private
-   public :: smoother_type, carried_start, carried_smoothed
+   public :: smoother_type, carry_window, carried_start, carried_smoothed
 
    character(len=*), parameter :: carried_start = 'window_start'
    character(len=*), parameter :: carried_smoothed = 'smoothed_mean'
 
    type, abstract, extends(analysis_type) :: smoother_type
    contains
-      procedure :: carry_along
+      procedure :: carry_along => carry_window
       procedure :: take_first
       procedure :: cycles_back
       procedure :: keep_smoothed
@@ -27,7 +27,7 @@ module da_analysis_smoother
 
 contains
 
-   subroutine carry_along(self, domain, ensemble)
+   subroutine carry_window(self, domain, ensemble)
       class(smoother_type), intent(in) :: self
       type(domain_type), intent(in) :: domain
       type(ensemble_type), intent(inout) :: ensemble
@@ -39,7 +39,7 @@ contains
       call ensemble%carry(carried_start, '', .false., nothing)
       call ensemble%carry(carried_smoothed, 'analysis mean at the start of the window', .false., &
                           nothing(:, :, :1))
-   end subroutine carry_along
+   end subroutine carry_window
 
    !> The first ensemble is the first window's start.
    subroutine take_first(self, ensemble)

@@ -29,6 +29,7 @@ module da_analysis_type
       procedure :: weighs_observations
       procedure :: carry_along
       procedure :: take_first
+      procedure :: forecast
       procedure :: study
       procedure(update), deferred :: update
    end type analysis_type
@@ -77,6 +78,18 @@ contains
       class(analysis_type), intent(in) :: self
       type(ensemble_type), intent(inout) :: ensemble
    end subroutine take_first
+
+   !> From the analysis before to the background of `cycle`: by the model, unless a scheme knows how
+   !> it errs.
+   subroutine forecast(self, domain, model, cycle, ensemble)
+      class(analysis_type), intent(in) :: self
+      type(domain_type), intent(inout) :: domain
+      class(model_type), intent(in) :: model
+      integer, intent(in) :: cycle
+      type(ensemble_type), intent(inout) :: ensemble
+
+      call model%forecast(domain, self%steps, ensemble%x)
+   end subroutine forecast
 
    !> The local analyses that `studied` asks for, this rank's, as `update` is about to make them;
    !> only schemes that have such are asked.

@@ -1,5 +1,5 @@
-!> Variational analysis with a static background covariance: 3D-Var, or strong-constraint
-!> incremental 4D-Var, whose window ends with the observations.
+!> Variational analysis with a static background covariance: 3D-Var, or incremental 4D-Var, strong-
+!> or weak-constraint, whose window ends with the observations.
 !>
 !> An ensemble of more than one member is an ensemble of analyses: each member has its own
 !> background and its own perturbed observations (Fisher 2003).
@@ -12,8 +12,9 @@ module da_analysis_variational
    use da_analysis_conjugate_gradient, only: batch_products
    use da_analysis_cost_function, only: problem_type, minimisation_config, &
       variational_history_type, minimise_cost
-   use da_analysis_smoother, only: smoother_type, carried_start
+   use da_analysis_smoother, only: smoother_type, carry_window, carried_start
    use da_analysis_type, only: observe_background
+   use da_analysis_weak_constraint, only: weak_constraint_type
    use da_analysis_window, only: new_window
    use da_covariance_background, only: background_config, new_background
    use da_covariance_type, only: covariance_type
@@ -36,6 +37,7 @@ module da_analysis_variational
    type, extends(smoother_type) :: variational_type
       type(minimisation_config) :: minimisation
       type(background_config) :: background
+      type(weak_constraint_type) :: weak_constraint
       real(wp) :: gross_error_limit = 0
       class(model_type), allocatable :: model
       class(covariance_type), allocatable :: covariance
@@ -43,6 +45,8 @@ module da_analysis_variational
       real(wp) :: background_sd = 0
    contains
       procedure :: prepare
+      procedure :: carry_along
+      procedure :: forecast
       procedure :: update
       procedure :: errors_of_background
    end type variational_type
@@ -101,7 +105,8 @@ contains
       real(wp), allocatable :: climate(:, :, :)
 
       self%model = model
-      if (self%background%covariance == 'climatology') then
+      if (self%background%covariance == 'climatology' .or. &
+          self%weak_constraint%wants_climate()) then
          allocate (climate(domain%n, model%components_in, max(1, points_wanted/domain%total)))
          call draw_from_attractor(model, domain, random_key_type(self%seed, stream_climatology), &
                                   spin_up, climate)
@@ -109,8 +114,29 @@ contains
          allocate (climate(domain%n, model%components_in, 0))
       end if
       call new_background(self%background, model, domain, climate, self%covariance)
+      call self%weak_constraint%prepare(model, domain, climate)
       call look_at_one_point(self, domain)
    end subroutine prepare
+
+   subroutine carry_along(self, domain, ensemble)
+      class(variational_type), intent(in) :: self
+      type(domain_type), intent(in) :: domain
+      type(ensemble_type), intent(inout) :: ensemble
+
+      call carry_window(self, domain, ensemble)
+      call self%weak_constraint%carry_along(self%window, ensemble)
+   end subroutine carry_along
+
+   subroutine forecast(self, domain, model, cycle, ensemble)
+      class(variational_type), intent(in) :: self
+      type(domain_type), intent(inout) :: domain
+      class(model_type), intent(in) :: model
+      integer, intent(in) :: cycle
+      type(ensemble_type), intent(inout) :: ensemble
+
+      call self%weak_constraint%forecast(domain, model, self%steps, self%cycles_back(cycle), &
+                                         ensemble)
+   end subroutine forecast
 
    !> The variance that the covariance gives the circle's first point: |U^T e|².
    subroutine look_at_one_point(self, domain)
@@ -138,7 +164,9 @@ contains
       type(variational_history_type) :: history
       real(wp) :: perturbations(observations%n, ensemble%members)
       real(wp), allocatable :: hx(:, :)
+      real(wp), allocatable :: control(:, :, :)
       integer :: back
+      integer :: moved
 
       call observe_background(domain, ensemble, observations, hx)
       if (ensemble%members == 1) observations%background_sd = self%background_sd
@@ -151,11 +179,16 @@ contains
          call minimise_cost(self%minimisation, domain, problem, perturbations, ensemble%x, history)
          return
       end if
+      call self%weak_constraint%widen(back, problem%covariance)
+      problem%window%forcing = self%weak_constraint%forcing(self%model, self%steps)
+      moved = merge(1, 0, back == self%window)
       associate (start => ensemble%carried(ensemble%place_of(carried_start))%x)
-         call minimise_cost(self%minimisation, domain, problem, perturbations, start, history)
-         call self%keep_smoothed(start, ensemble)
+         call self%weak_constraint%fill(back, start, ensemble, control)
+         call minimise_cost(self%minimisation, domain, problem, perturbations, control, history)
+         call self%weak_constraint%keep(back, moved, control, ensemble)
+         call self%keep_smoothed(control(:, :size(start, 2), :), ensemble)
          ensemble%x = problem%window%states(:, :, :, back*self%steps)
-         if (back == self%window) start = problem%window%states(:, :, :, self%steps)
+         start = problem%window%states(:, :, :, moved*self%steps)
       end associate
    end subroutine update
 

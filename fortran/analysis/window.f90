@@ -3,6 +3,7 @@
 module da_analysis_window
    use da_base_kinds, only: wp, i8
    use da_base_domain, only: domain_type
+   use da_analysis_forcing, only: forcing_type
    use da_model_type, only: model_type
    use da_observation_factory, only: new_observation_operator
    use da_observation_type, only: observations_type
@@ -28,6 +29,8 @@ module da_analysis_window
       type(part_type), allocatable, private :: parts(:)
       !> states(n, components, batch, step), from the start of the window on.
       real(wp), allocatable :: states(:, :, :, :)
+      !> What acts on the states on their way; its forcings stand behind the state at the start.
+      type(forcing_type) :: forcing
       integer :: rows = 0
       !> Observations of the window on all ranks, used or not.
       integer(i8) :: total = 0
@@ -72,14 +75,16 @@ contains
       real(wp), contiguous, intent(in) :: x(:, :, :)
       real(wp), intent(out) :: departures(:, :)
       real(wp), allocatable :: y(:, :, :)
+      integer :: components
       integer :: step
       integer :: k
       integer :: s
       integer :: b
 
       if (allocated(self%states)) deallocate (self%states)
-      allocate (self%states(size(x, 1), size(x, 2), size(x, 3), 0:sum(self%parts%steps)))
-      self%states(:, :, :, 0) = x
+      components = self%forcing%components_of_state(size(x, 2))
+      allocate (self%states(size(x, 1), components, size(x, 3), 0:sum(self%parts%steps)))
+      self%states(:, :, :, 0) = x(:, :components, :)
       step = 0
       do k = 1, size(self%parts)
          associate (part => self%parts(k))
@@ -87,6 +92,7 @@ contains
                call self%model%forward(domain, self%states(:, :, :, step), &
                                        self%states(:, :, :, step + 1))
                step = step + 1
+               call self%forcing%act(step, x, self%states(:, :, :, step))
             end do
             allocate (y(part%rows, 1, size(x, 3)))
             call part%operator%forward(domain, self%states(:, :, :, step), y)
@@ -115,8 +121,8 @@ contains
       integer :: s
       integer :: b
 
-      now = dx
-      allocate (next, mold=dx)
+      now = dx(:, :self%forcing%components_of_state(size(dx, 2)), :)
+      allocate (next, mold=now)
       step = 0
       do k = 1, size(self%parts)
          associate (part => self%parts(k))
@@ -124,6 +130,7 @@ contains
                call self%model%tl(domain, self%states(:, :, :, step), now, next)
                call swap(now, next)
                step = step + 1
+               call self%forcing%act(step, dx, now)
             end do
             allocate (y(part%rows, 1, size(dx, 3)))
             call part%operator%tl(domain, self%states(:, :, :, step), now, y)
@@ -142,13 +149,17 @@ contains
       real(wp), intent(in) :: dy(:, :)
       real(wp), contiguous, intent(out) :: dx(:, :, :)
       real(wp), allocatable, dimension(:, :, :) :: now, next, y
+      integer :: components
       integer :: step
       integer :: k
       integer :: s
       integer :: b
 
-      allocate (now, next, mold=dx)
+      components = self%forcing%components_of_state(size(dx, 2))
+      allocate (now(size(dx, 1), components, size(dx, 3)))
+      allocate (next, mold=now)
       now = 0
+      dx = 0
       step = sum(self%parts%steps)
       do k = size(self%parts), 1, -1
          associate (part => self%parts(k))
@@ -160,13 +171,14 @@ contains
             now = now + next
             deallocate (y)
             do s = 1, part%steps
+               call self%forcing%collect(step, now, dx)
                step = step - 1
                call self%model%ad(domain, self%states(:, :, :, step), now, next)
                call swap(now, next)
             end do
          end associate
       end do
-      dx = now
+      dx(:, :components, :) = now
    end subroutine ad
 
    subroutine swap(a, b)

@@ -12,7 +12,7 @@ module da_covariance_background
    use da_model_type, only: model_type
    implicit none
    private
-   public :: background_config, read_background, new_background, climate_lags
+   public :: background_config, read_background, read_covariance, new_background, climate_lags
 
    character(len=11), parameter :: known_kinds(3) = [character(len=11) :: &
       'climatology', 'homogeneous', 'diagonal']
@@ -32,17 +32,27 @@ contains
       type(namelists_type), intent(inout) :: namelists
       type(background_config), intent(inout) :: config
       type(error_type), allocatable, intent(out) :: error
-      type(background_config) :: defaults
 
-      config%covariance = trim(known_kinds(1))
-      config%correlation = trim(known_correlations(1))
       call namelists%open_group('background', 'The background-error covariance B, used by '// &
                                 'variational analyses')
+      call read_covariance(namelists, config)
+      call namelists%close_group(error)
+   end subroutine read_background
+
+   !> The keys of a covariance in the group that is open; what `config` has are their defaults.
+   subroutine read_covariance(namelists, config)
+      type(namelists_type), intent(inout) :: namelists
+      type(background_config), intent(inout) :: config
+      type(background_config) :: defaults
+
+      if (.not. allocated(config%covariance)) config%covariance = trim(known_kinds(1))
+      config%correlation = trim(known_correlations(1))
+      defaults = config
       call namelists%get('covariance', config%covariance, &
                          'that of the model''s climate times factor; the same round every '// &
                          'point, with a correlation function; independent errors', known_kinds)
       call namelists%get('factor', config%factor, &
-                         'with covariance = ''climatology'': B in units of the climate''s '// &
+                         'with covariance = ''climatology'': in units of the climate''s '// &
                          'covariance', above=0.0_wp)
       call namelists%get('sd', config%sd, 'otherwise: standard deviation of the errors', &
                          above=0.0_wp)
@@ -59,7 +69,6 @@ contains
          if (config%correlation /= trim(known_correlations(1))) call refuse('correlation')
          if (abs(config%length - defaults%length) > 0) call refuse('length')
       end if
-      call namelists%close_group(error)
 
    contains
 
@@ -68,7 +77,7 @@ contains
 
          call namelists%reject(key, "is not used with covariance = '"//config%covariance//"'")
       end subroutine refuse
-   end subroutine read_background
+   end subroutine read_covariance
 
    !> The covariance; `climate(n, components, runs)` are states of the model's attractor, from which
    !> the climate's is estimated where it is wanted.

@@ -159,7 +159,7 @@ contains
       real(wp), allocatable, dimension(:, :, :) :: means, sds
 
       associate (config => run%config, domain => run%domain)
-         call config%model%forecast(domain, config%steps, ensemble%x)
+         call config%analysis%forecast(domain, config%model, cycle, ensemble)
          call run%model_error%disturb_members(domain, cycle, ensemble%x)
          call run%parameters%walk(domain, cycle, ensemble%x)
          call run%truth%advance(domain, cycle, error)
