@@ -12,6 +12,7 @@ module da_analysis_factory
    use da_analysis_ensrf, only: ensrf_config, new_ensrf, read_ensrf
    use da_analysis_etkf, only: etkf_config, new_etkf, read_etkf
    use da_analysis_ienks, only: ienks_type, ienks_config, new_ienks, read_ienks
+   use da_analysis_lagged_smoother, only: read_lag
    use da_analysis_letkf, only: letkf_config, new_letkf, read_letkf, check_letkf
    use da_analysis_local_particle_filter, only: local_particle_filter_config, &
       new_local_particle_filter, read_local_particle_filter
@@ -135,6 +136,8 @@ contains
          if (allocated(error)) return
          call read_observation_bias(namelists, filter%bias, error)
          if (allocated(error)) return
+         if (name /= 'local_particle_filter') call read_lag(namelists, filter%lag, error)
+         if (allocated(error)) return
          if (members < 2) then
             call too_few()
             return
@@ -176,6 +179,7 @@ contains
       type(adaptive_inflation_config) :: adaptive_inflation
       type(observation_bias_config) :: bias
       type(study_config) :: studied
+      integer :: lag
       type(variational_config) :: variational
       type(background_config) :: background
       type(weak_constraint_type) :: weak_constraint
@@ -189,6 +193,8 @@ contains
       call read_treatment(namelists, .false., treatment, error)
       call read_adaptive_inflation(namelists, adaptive_inflation, error)
       call read_observation_bias(namelists, bias, error)
+      lag = 0
+      call read_lag(namelists, lag, error)
       namelists%alternative = .true.
       call read_etkf(namelists, etkf, error)
       call read_enkf_n(namelists, enkf_n, error)

@@ -30,6 +30,7 @@ module da_analysis_type
       procedure :: carry_along
       procedure :: take_first
       procedure :: forecast
+      procedure :: lags
       procedure :: study
       procedure(update), deferred :: update
    end type analysis_type
@@ -90,6 +91,14 @@ contains
 
       call model%forecast(domain, self%steps, ensemble%x)
    end subroutine forecast
+
+   !> How many cycles back a filter goes on to correct its analyses; most do not.
+   pure function lags(self) result(cycles)
+      class(analysis_type), intent(in) :: self
+      integer :: cycles
+
+      cycles = 0
+   end function lags
 
    !> The local analyses that `studied` asks for, this rank's, as `update` is about to make them;
    !> only schemes that have such are asked.
