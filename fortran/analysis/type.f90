@@ -12,7 +12,8 @@ module da_analysis_type
    use da_operator_type, only: operator_type
    implicit none
    private
-   public :: analysis_type, observe_background, observe_analysis, observe_members
+   public :: analysis_type, no_noise_in_windows
+   public :: observe_background, observe_analysis, observe_members
 
    type, abstract :: analysis_type
       character(len=:), allocatable :: name
@@ -31,6 +32,7 @@ module da_analysis_type
       procedure :: take_first
       procedure :: forecast
       procedure :: lags
+      procedure :: against_noise => no_noise_in_windows
       procedure :: study
       procedure(update), deferred :: update
    end type analysis_type
@@ -99,6 +101,19 @@ contains
 
       cycles = 0
    end function lags
+
+   !> Why so many members may not be disturbed between forecast and analysis; empty where they may.
+   pure function no_noise_in_windows(self, members) result(reason)
+      class(analysis_type), intent(in) :: self
+      integer, intent(in) :: members
+      character(len=:), allocatable :: reason
+
+      reason = ''
+      if (self%window > 0) then
+         reason = 'takes the forecast model as perfect over its window; only truth_sd may be '// &
+                  'above 0'
+      end if
+   end function no_noise_in_windows
 
    !> The local analyses that `studied` asks for, this rank's, as `update` is about to make them;
    !> only schemes that have such are asked.

@@ -13,7 +13,7 @@ module da_analysis_variational
    use da_analysis_cost_function, only: problem_type, minimisation_config, &
       variational_history_type, minimise_cost
    use da_analysis_smoother, only: smoother_type, carry_window, carried_start
-   use da_analysis_type, only: observe_background
+   use da_analysis_type, only: no_noise_in_windows, observe_background
    use da_analysis_weak_constraint, only: weak_constraint_type
    use da_analysis_window, only: new_window
    use da_covariance_background, only: background_config, new_background
@@ -47,6 +47,7 @@ module da_analysis_variational
       procedure :: prepare
       procedure :: carry_along
       procedure :: forecast
+      procedure :: against_noise
       procedure :: update
       procedure :: errors_of_background
    end type variational_type
@@ -153,6 +154,15 @@ contains
       self%background_sd = sqrt(variance(1))
    end subroutine look_at_one_point
 
+   pure function against_noise(self, members) result(reason)
+      class(variational_type), intent(in) :: self
+      integer, intent(in) :: members
+      character(len=:), allocatable :: reason
+
+      reason = no_noise_in_windows(self, members)
+      if (self%weak_constraint%active) reason = self%weak_constraint%against_noise(members)
+   end function against_noise
+
    subroutine update(self, domain, cycle, observations, ensemble, error)
       class(variational_type), intent(in) :: self
       type(domain_type), intent(inout) :: domain
@@ -184,6 +194,7 @@ contains
       moved = merge(1, 0, back == self%window)
       associate (start => ensemble%carried(ensemble%place_of(carried_start))%x)
          call self%weak_constraint%fill(back, start, ensemble, control)
+         call self%weak_constraint%take_noise(ensemble, control)
          call minimise_cost(self%minimisation, domain, problem, perturbations, control, history)
          call self%weak_constraint%keep(back, moved, control, ensemble)
          call self%keep_smoothed(control(:, :size(start, 2), :), ensemble)

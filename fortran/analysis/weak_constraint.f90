@@ -6,6 +6,9 @@
 !> not know. A cycle's first guess is `memory` times the forcing of the cycle before, or of the
 !> window before; in later windows it is what the last one found. `first_guess` is where another
 !> operator's correction of the model would enter.
+!>
+!> In an ensemble of analyses with a stochastic model the noise that a member's forecast got belongs
+!> to its first guess, so that the members differ as the model's errors do.
 module da_analysis_weak_constraint
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
@@ -26,6 +29,7 @@ module da_analysis_weak_constraint
    character(len=5), parameter :: known_times(2) = [character(len=5) :: 'cycle', 'steps']
    character(len=*), parameter :: carried_forcings = 'window_forcings'
    character(len=*), parameter :: carried_mean = 'model_forcing'
+   character(len=*), parameter :: carried_forecast = 'undisturbed_forecast'
 
    !> `&weak_constraint`, and Q.
    type :: weak_constraint_type
@@ -43,7 +47,9 @@ module da_analysis_weak_constraint
       procedure :: forcing
       procedure :: fill
       procedure :: keep
+      procedure :: take_noise
       procedure :: forecast
+      procedure :: against_noise
    end type weak_constraint_type
 
 contains
@@ -129,6 +135,8 @@ contains
       call ensemble%carry(carried_forcings, '', .false., nothing)
       call ensemble%carry(carried_mean, 'mean of the model-error forcings of the last cycle', &
                           .false., nothing(:, :components, :1))
+      if (ensemble%members == 1 .or. self%constant) return
+      call ensemble%carry(carried_forecast, '', .false., nothing(:, :components, :))
    end subroutine carry_along
 
    !> How many forcings act in so many cycles.
@@ -237,6 +245,36 @@ contains
       end do
    end subroutine first_guess
 
+   !> The newest forcings' background gets what was added to the members since their forecast.
+   subroutine take_noise(self, ensemble, control)
+      class(weak_constraint_type), intent(in) :: self
+      type(ensemble_type), intent(in) :: ensemble
+      real(wp), intent(inout) :: control(:, :, :)
+      integer :: place
+      integer :: before
+
+      place = ensemble%place_of(carried_forecast)
+      if (.not. self%active .or. place == 0) return
+      before = size(control, 2) - size(ensemble%x, 2)
+      control(:, before + 1:, :) = control(:, before + 1:, :) &
+                                   + (ensemble%x - ensemble%carried(place)%x)
+   end subroutine take_noise
+
+   pure function against_noise(self, members) result(reason)
+      class(weak_constraint_type), intent(in) :: self
+      integer, intent(in) :: members
+      character(len=:), allocatable :: reason
+
+      reason = ''
+      if (members == 1) then
+         reason = 'with one member forecasts the mean, without noise; the errors of its model '// &
+                  'are those of &weak_constraint, only truth_sd may be above 0'
+      else if (self%constant .or. self%every_step) then
+         reason = 'takes noise with &weak_constraint forcings = ''cycle'', added = ''cycle'' '// &
+                  'only: it is added once a cycle'
+      end if
+   end function against_noise
+
    !> A cycle's forecast with its first guess of the forcing, the cycle being so many after the
    !> window's start.
    subroutine forecast(self, domain, model, steps, cycles, ensemble)
@@ -248,17 +286,20 @@ contains
       type(ensemble_type), intent(inout) :: ensemble
       type(forcing_type) :: acting
       real(wp), allocatable :: control(:, :, :)
+      integer :: place
       integer :: step
 
-      if (.not. (self%active .and. self%memory > 0)) then
+      if (self%active .and. self%memory > 0) then
+         acting = self%forcing(model, steps)
+         call self%fill(cycles, ensemble%x, ensemble, control)
+         do step = (cycles - 1)*steps + 1, cycles*steps
+            call model%forecast(domain, 1, ensemble%x)
+            call acting%act(step, control, ensemble%x)
+         end do
+      else
          call model%forecast(domain, steps, ensemble%x)
-         return
       end if
-      acting = self%forcing(model, steps)
-      call self%fill(cycles, ensemble%x, ensemble, control)
-      do step = (cycles - 1)*steps + 1, cycles*steps
-         call model%forecast(domain, 1, ensemble%x)
-         call acting%act(step, control, ensemble%x)
-      end do
+      place = ensemble%place_of(carried_forecast)
+      if (place > 0) ensemble%carried(place)%x = ensemble%x
    end subroutine forecast
 end module da_analysis_weak_constraint

@@ -23,8 +23,8 @@ contains
       if (lags == 0) return
       call tables%add_axis('lag', 'lag', 'cycles from the smoothed state to the analysis', &
                            [(real(lag, wp), lag=1, lags)])
-      call tables%add_table(table_name, 'root mean square over space of smoothed mean minus truth', &
-                            ['lag'], reported=.false.)
+      call tables%add_table(table_name, 'root mean square over space of smoothed mean minus '// &
+                            'truth', ['lag'], reported=.false.)
    end subroutine add_lag_table
 
    !> Of a cycle, before its truth is remembered.

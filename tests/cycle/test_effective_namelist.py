@@ -24,6 +24,11 @@ CASES: dict[str, Groups] = {
     "etkf": {"cycle": {"analysis": "etkf"}, "etkf": {"rotation": False}},
     "stochastic_enkf": {"cycle": {"analysis": "stochastic_enkf"}},
     "var4d": {"cycle": {"analysis": "var4d"}, "variational": {"window": 2}},
+    "weak constraint": {
+        "cycle": {"analysis": "var4d"},
+        "weak_constraint": {"forcings": "constant", "memory": 0.9, "sd": 0.03},
+    },
+    "smoother": {"smoother": {"lag": 3}},
     "ienks": {"cycle": {"analysis": "ienks"}, "ienks": {"finite_size": True}},
     "var3d": {"cycle": {"analysis": "var3d"}, "background": {"factor": 0.03}},
     "none": {"cycle": {"analysis": "none"}},
