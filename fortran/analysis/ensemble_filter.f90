@@ -6,6 +6,8 @@ module da_analysis_ensemble_filter
    use da_base_random, only: random_key_type, stream_inflation
    use da_analysis_adaptive_inflation, only: adaptive_inflation_config, carry_inflation, &
       inflate_adaptively, learn_inflation
+   use da_analysis_lagged_smoother, only: carry_lagged, append_lagged, detach_lagged, &
+      remember_analysis
    use da_analysis_observation_bias, only: observation_bias_config, carry_bias, walk_bias, &
       append_bias, detach_bias
    use da_analysis_type, only: analysis_type, observe_background
@@ -27,8 +29,12 @@ module da_analysis_ensemble_filter
       type(observation_bias_config) :: bias
       real(wp) :: gross_error_limit = 0
       type(treatment_config) :: treatment
+      !> Of the smoother, in cycles.
+      integer :: lag = 0
    contains
       procedure :: carry_along
+      procedure :: take_first
+      procedure :: lags
       procedure :: update
       procedure :: weighs_observations
       procedure :: face_observations
@@ -63,7 +69,22 @@ contains
 
       call carry_inflation(self%adaptive_inflation, domain, ensemble)
       call carry_bias(self%bias, self%seed, ensemble)
+      call carry_lagged(self%lag, ensemble)
    end subroutine carry_along
+
+   subroutine take_first(self, ensemble)
+      class(ensemble_filter_type), intent(in) :: self
+      type(ensemble_type), intent(inout) :: ensemble
+
+      call remember_analysis(self%lag, ensemble)
+   end subroutine take_first
+
+   pure function lags(self) result(cycles)
+      class(ensemble_filter_type), intent(in) :: self
+      integer :: cycles
+
+      cycles = self%lag
+   end function lags
 
    subroutine update(self, domain, cycle, observations, ensemble, error)
       class(ensemble_filter_type), intent(in) :: self
@@ -81,6 +102,7 @@ contains
       call self%face_observations(domain, cycle, observations, ensemble, replaced, memory, &
                                   anomalies, innovations, error)
       if (allocated(error)) return
+      call append_lagged(self%lag, cycle, ensemble)
       call append_bias(self%bias, ensemble)
       if (allocated(replaced)) then
          call self%assimilate(domain, cycle, replaced, anomalies, innovations, ensemble, error)
@@ -89,9 +111,11 @@ contains
       end if
       if (allocated(error)) return
       call detach_bias(self%bias, domain, ensemble)
+      call detach_lagged(self%lag, cycle, ensemble)
       allocate (average(size(ensemble%x, 1), size(ensemble%x, 2)))
       call relax(self%inflation, memory, ensemble, average)
       call inflate(self%inflation%posterior, ensemble, average)
+      call remember_analysis(self%lag, ensemble)
    end subroutine update
 
    pure function weighs_observations(self) result(yes)

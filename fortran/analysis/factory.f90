@@ -15,6 +15,7 @@ module da_analysis_factory
    use da_analysis_hybrid_covariance, only: hybrid_config, read_hybrid, read_hybrid_localisation
    use da_analysis_hybrid_envar, only: envar_type
    use da_analysis_ienks, only: ienks_type, ienks_config, new_ienks, read_ienks
+   use da_analysis_lagged_smoother, only: read_lag
    use da_analysis_letkf, only: letkf_config, new_letkf, read_letkf, check_letkf
    use da_analysis_local_particle_filter, only: local_particle_filter_config, &
       new_local_particle_filter, read_local_particle_filter
@@ -24,6 +25,7 @@ module da_analysis_factory
    use da_analysis_type, only: analysis_type
    use da_analysis_variational, only: variational_type, variational_config, new_variational, &
       read_variational
+   use da_analysis_weak_constraint, only: weak_constraint_type, read_weak_constraint
    use da_covariance_background, only: background_config, read_background
    use da_ensemble_inflation, only: inflation_config, no_inflation, read_inflation
    use da_ensemble_localisation, only: localisation_config, read_localisation
@@ -61,6 +63,7 @@ contains
       type(variational_config) :: variational
       type(background_config) :: background
       type(hybrid_config) :: hybrid
+      type(weak_constraint_type) :: weak_constraint
       type(variational_type), allocatable :: variation
       class(coupled_type), allocatable :: coupled
       type(ienks_config) :: ienks
@@ -141,6 +144,8 @@ contains
          if (allocated(error)) return
          call read_observation_bias(namelists, filter%bias, error)
          if (allocated(error)) return
+         if (name /= 'local_particle_filter') call read_lag(namelists, filter%lag, error)
+         if (allocated(error)) return
          if (members < 2) then
             call too_few()
             return
@@ -174,6 +179,8 @@ contains
          if (allocated(error)) return
          if (hybrid%uses_static()) call read_background(namelists, background, error)
          if (allocated(error)) return
+         if (name == 'var4d') call read_weak_constraint(namelists, weak_constraint, error)
+         if (allocated(error)) return
          if (error_correlation_length > 0) then
             call input_error(error, namelists%file// &
                              ': &observations error_correlation_length is not used with '// &
@@ -188,6 +195,7 @@ contains
 
          made = new_variational(name, variational, background)
          made%hybrid = hybrid
+         made%weak_constraint = weak_constraint
          made%gross_error_limit = gross_error_limit
       end subroutine set_variation
 
@@ -246,9 +254,11 @@ contains
       type(adaptive_inflation_config) :: adaptive_inflation
       type(observation_bias_config) :: bias
       type(study_config) :: studied
+      integer :: lag
       type(variational_config) :: variational
       type(background_config) :: background
       type(hybrid_config) :: hybrid
+      type(weak_constraint_type) :: weak_constraint
       type(ienks_config) :: ienks
       type(error_type), allocatable :: error
 
@@ -259,6 +269,8 @@ contains
       call read_treatment(namelists, .false., treatment, error)
       call read_adaptive_inflation(namelists, adaptive_inflation, error)
       call read_observation_bias(namelists, bias, error)
+      lag = 0
+      call read_lag(namelists, lag, error)
       namelists%alternative = .true.
       call read_etkf(namelists, etkf, error)
       call read_enkf_n(namelists, enkf_n, error)
@@ -267,6 +279,7 @@ contains
       call read_variational(namelists, 'var4d', variational, error)
       call read_hybrid(namelists, 'e4dvar', .true., 2, hybrid, error)
       call read_background(namelists, background, error)
+      call read_weak_constraint(namelists, weak_constraint, error)
       call read_ienks(namelists, ienks, error)
       namelists%alternative = .false.
    end subroutine document_analyses

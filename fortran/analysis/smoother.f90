@@ -18,7 +18,7 @@ module da_analysis_smoother
    use da_observation_type, only: observations_type
    implicit none
    private
-   public :: smoother_type, carried_start, carried_end, carried_smoothed
+   public :: smoother_type, carry_window, carried_start, carried_end, carried_smoothed
 
    character(len=*), parameter :: carried_start = 'window_start'
    !> The latest analysis, where cycles lie between analyses.
@@ -35,7 +35,7 @@ module da_analysis_smoother
       class(model_type), allocatable :: model
    contains
       procedure :: set_window
-      procedure :: carry_along
+      procedure :: carry_along => carry_window
       procedure :: take_first
       procedure :: update
       procedure :: meet
@@ -62,7 +62,7 @@ contains
       self%history = merge(window, shift, multiple) - 1
    end subroutine set_window
 
-   subroutine carry_along(self, domain, ensemble)
+   subroutine carry_window(self, domain, ensemble)
       class(smoother_type), intent(in) :: self
       type(domain_type), intent(in) :: domain
       type(ensemble_type), intent(inout) :: ensemble
@@ -75,7 +75,7 @@ contains
                              .false., nothing(:, :, :1))
       end if
       if (self%shift > 1) call ensemble%carry(carried_end, '', .false., nothing)
-   end subroutine carry_along
+   end subroutine carry_window
 
    !> The first ensemble is the first window's start.
    subroutine take_first(self, ensemble)

@@ -13,7 +13,8 @@ module da_analysis_type
    use da_operator_type, only: operator_type
    implicit none
    private
-   public :: analysis_type, observe_background, observe_analysis, observe_members
+   public :: analysis_type, no_noise_in_windows
+   public :: observe_background, observe_analysis, observe_members
 
    type, abstract :: analysis_type
       character(len=:), allocatable :: name
@@ -37,6 +38,9 @@ module da_analysis_type
       procedure :: covariance_file
       procedure :: take_covariances
       procedure :: list_operators
+      procedure :: forecast
+      procedure :: lags
+      procedure :: against_noise => no_noise_in_windows
       procedure :: study
       procedure :: is_due
       procedure :: update_window
@@ -112,6 +116,39 @@ contains
       type(ensemble_type), intent(in) :: ensemble
       type(catalogue_type), intent(inout) :: catalogue
    end subroutine list_operators
+
+   !> From the analysis before to the background of `cycle`: by the model, unless a scheme knows how
+   !> it errs.
+   subroutine forecast(self, domain, model, cycle, ensemble)
+      class(analysis_type), intent(in) :: self
+      type(domain_type), intent(inout) :: domain
+      class(model_type), intent(in) :: model
+      integer, intent(in) :: cycle
+      type(ensemble_type), intent(inout) :: ensemble
+
+      call model%forecast(domain, self%steps, ensemble%x)
+   end subroutine forecast
+
+   !> How many cycles back a filter goes on to correct its analyses; most do not.
+   pure function lags(self) result(cycles)
+      class(analysis_type), intent(in) :: self
+      integer :: cycles
+
+      cycles = 0
+   end function lags
+
+   !> Why so many members may not be disturbed between forecast and analysis; empty where they may.
+   pure function no_noise_in_windows(self, members) result(reason)
+      class(analysis_type), intent(in) :: self
+      integer, intent(in) :: members
+      character(len=:), allocatable :: reason
+
+      reason = ''
+      if (self%window > 0) then
+         reason = 'takes the forecast model as perfect over its window; only truth_sd may be '// &
+                  'above 0'
+      end if
+   end function no_noise_in_windows
 
    !> The local analyses that `studied` asks for, this rank's, as `update` is about to make them;
    !> only schemes that have such are asked.

@@ -1,5 +1,5 @@
-!> Variational analysis with a static background covariance: 3D-Var, also with a first guess at the
-!> appropriate time, or strong-constraint incremental 4D-Var.
+!> Variational analysis with a static background covariance or an ensemble's: 3D-Var, also with a
+!> first guess at the appropriate time, or incremental 4D-Var, strong- or weak-constraint.
 !>
 !> An ensemble of more than one member is an ensemble of analyses: each member has its own
 !> background and its own perturbed observations (Fisher 2003).
@@ -15,8 +15,9 @@ module da_analysis_variational
       variational_history_type, minimise_cost
    use da_analysis_problem_operators, only: list_problem
    use da_analysis_hybrid_covariance, only: hybrid_config, new_localisation, new_hybrid_errors
-   use da_analysis_smoother, only: smoother_type, carried_start, carried_end
-   use da_analysis_type, only: observe_analysis
+   use da_analysis_smoother, only: smoother_type, carry_window, carried_start, carried_end
+   use da_analysis_type, only: no_noise_in_windows, observe_analysis
+   use da_analysis_weak_constraint, only: weak_constraint_type
    use da_analysis_window, only: new_window, new_fgat_window
    use da_covariance_background, only: background_config, new_background
    use da_covariance_climatology, only: keep_finite
@@ -43,6 +44,7 @@ module da_analysis_variational
       type(minimisation_config) :: minimisation
       type(background_config) :: background
       type(hybrid_config) :: hybrid
+      type(weak_constraint_type) :: weak_constraint
       class(covariance_type), allocatable :: covariance
       class(covariance_type), allocatable :: localisation
    contains
@@ -50,6 +52,9 @@ module da_analysis_variational
       procedure :: take_covariances
       procedure :: list_operators
       procedure :: prepare
+      procedure :: carry_along
+      procedure :: forecast
+      procedure :: against_noise
       procedure :: update_window
       procedure :: errors_of_background
       procedure :: errors_of
@@ -144,13 +149,17 @@ contains
       integer, parameter :: points_wanted = 4000
       real(wp), parameter :: spin_up = 20
       real(wp), allocatable :: climate(:, :, :)
+      logical :: sampled
 
       self%model = model
       if (self%hybrid%uses_ensemble()) then
          call new_localisation(self%hybrid%localisation, domain, self%localisation)
-         if (.not. self%hybrid%uses_static()) return
       end if
-      if (self%background%covariance == 'climatology') then
+      sampled = self%weak_constraint%wants_climate()
+      if (self%hybrid%uses_static()) then
+         sampled = sampled .or. self%background%covariance == 'climatology'
+      end if
+      if (sampled) then
          allocate (climate(domain%n, model%components_in, max(1, points_wanted/domain%total)))
          call draw_from_attractor(model, domain, random_key_type(self%seed, stream_climatology), &
                                   spin_up, climate)
@@ -158,9 +167,34 @@ contains
       else
          allocate (climate(domain%n, model%components_in, 0))
       end if
-      call new_background(self%background, model, domain, climate, self%covariance)
-      call look_at_one_point(self, domain)
+      if (self%hybrid%uses_static()) then
+         call new_background(self%background, model, domain, climate, self%covariance)
+         call look_at_one_point(self, domain)
+      end if
+      call self%weak_constraint%prepare(model, domain, climate)
    end subroutine prepare
+
+   subroutine carry_along(self, domain, ensemble)
+      class(variational_type), intent(in) :: self
+      type(domain_type), intent(in) :: domain
+      type(ensemble_type), intent(inout) :: ensemble
+
+      call carry_window(self, domain, ensemble)
+      call self%weak_constraint%carry_along(self%window, ensemble)
+   end subroutine carry_along
+
+   subroutine forecast(self, domain, model, cycle, ensemble)
+      class(variational_type), intent(in) :: self
+      type(domain_type), intent(inout) :: domain
+      class(model_type), intent(in) :: model
+      integer, intent(in) :: cycle
+      type(ensemble_type), intent(inout) :: ensemble
+      integer :: due
+
+      due = (cycle + self%shift - 1)/self%shift*self%shift
+      call self%weak_constraint%forecast(domain, model, self%steps, cycle - self%start_of(due), &
+                                         ensemble)
+   end subroutine forecast
 
    !> The variance that the covariance gives the circle's first point: |U^T e|².
    subroutine look_at_one_point(self, domain)
@@ -176,6 +210,18 @@ contains
       variance = batch_products(domain, v, v)
       self%background_sd = sqrt(variance(1))
    end subroutine look_at_one_point
+
+   pure function against_noise(self, members) result(reason)
+      class(variational_type), intent(in) :: self
+      integer, intent(in) :: members
+      character(len=:), allocatable :: reason
+
+      reason = no_noise_in_windows(self, members)
+      if (self%weak_constraint%active) then
+         reason = self%weak_constraint%against_noise(members)
+         if (self%shift > 1) reason = 'takes noise with shift = 1 only'
+      end if
+   end function against_noise
 
    subroutine update_window(self, domain, cycle, past, observations, ensemble, error)
       class(variational_type), intent(in) :: self
@@ -213,8 +259,10 @@ contains
       type(problem_type) :: problem
       type(observations_type) :: groups(size(past) + 1)
       real(wp), dimension(size(past) + 1) :: weights, balanced
-      real(wp), allocatable, dimension(:, :, :) :: start, background
+      real(wp), allocatable, dimension(:, :, :) :: control, background
       integer :: steps(size(past) + 1)
+      integer :: cycles
+      integer :: moved
       integer :: place
       integer :: k
 
@@ -224,15 +272,18 @@ contains
       weights = self%weights(cycle, size(groups), .false.)
       balanced = self%weights(cycle, size(groups), .true.)
       place = ensemble%place_of(carried_start)
+      cycles = cycle - self%start_of(cycle)
+      moved = self%start_of(cycle + self%shift) - self%start_of(cycle)
       call self%errors_of_background(domain, ensemble, problem%covariance)
-      call move_alloc(ensemble%carried(place)%x, start)
-      if (any(balanced > weights)) background = start
+      call self%weak_constraint%widen(cycles, problem%covariance)
+      call self%weak_constraint%fill(cycles, ensemble%carried(place)%x, ensemble, control)
+      call self%weak_constraint%take_noise(ensemble, control)
+      if (any(balanced > weights)) background = control
       call solve(weights)
-      start = problem%window%states(:, :, :, (self%start_of(cycle + self%shift) &
-                                              - self%start_of(cycle))*self%steps)
-      call move_alloc(start, ensemble%carried(place)%x)
+      call self%weak_constraint%keep(cycles, moved, control, ensemble)
+      ensemble%carried(place)%x = problem%window%states(:, :, :, moved*self%steps)
       if (allocated(background)) then
-         call move_alloc(background, start)
+         call move_alloc(background, control)
          call solve(balanced)
       end if
       call self%keep_smoothed(problem%window%states(:, :, :, 0), ensemble)
@@ -249,8 +300,9 @@ contains
          real(wp), allocatable :: perturbations(:, :)
 
          call new_window(self%model, domain, steps, groups, problem%window, weights)
+         problem%window%forcing = self%weak_constraint%forcing(self%model, self%steps)
          call perturb_window(self, cycle, groups, weights, ensemble%members, perturbations)
-         call minimise_cost(self%minimisation, domain, problem, perturbations, start, history)
+         call minimise_cost(self%minimisation, domain, problem, perturbations, control, history)
       end subroutine solve
    end subroutine analyse_start
 
@@ -318,18 +370,23 @@ contains
       type(problem_type) :: problem
       type(observations_type) :: groups(size(past) + 1)
       real(wp), allocatable :: offsets(:, :, :, :)
+      real(wp), allocatable :: control(:, :, :)
       integer :: steps(size(past) + 1)
+      integer :: place
 
       groups(:size(past)) = past
       groups(size(groups)) = observations
       call self%errors_of_background(domain, ensemble, problem%covariance)
       if (self%smooths) then
          steps = self%steps_between(cycle, size(groups))
+         place = ensemble%place_of(carried_start)
          call new_window(self%model, domain, steps, groups, problem%window, &
                          self%weights(cycle, size(groups), .false.))
-         call list_problem(problem, domain, &
-                           ensemble%carried(ensemble%place_of(carried_start))%x(:, :, :1), &
-                           1 + sum(steps), catalogue)
+         problem%window%forcing = self%weak_constraint%forcing(self%model, self%steps)
+         call self%weak_constraint%widen(cycle - self%start_of(cycle), problem%covariance)
+         call self%weak_constraint%fill(cycle - self%start_of(cycle), &
+                                        ensemble%carried(place)%x(:, :, :1), ensemble, control)
+         call list_problem(problem, domain, control, 1 + sum(steps), catalogue)
       else
          allocate (offsets(size(ensemble%x, 1), size(ensemble%x, 2), 1, size(groups)), &
                    source=0.0_wp)

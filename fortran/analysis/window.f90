@@ -7,6 +7,7 @@
 module da_analysis_window
    use da_base_kinds, only: wp, i8
    use da_base_domain, only: domain_type
+   use da_analysis_forcing, only: forcing_type
    use da_model_type, only: model_type
    use da_observation_factory, only: new_observation_operator
    use da_observation_type, only: observations_type
@@ -37,6 +38,8 @@ module da_analysis_window
       real(wp), allocatable :: states(:, :, :, :)
       !> The background at each part less that at the analysis' time: 3D-FGAT.
       real(wp), allocatable, private :: offsets(:, :, :, :)
+      !> What acts on the states on their way; its forcings stand behind the state at the start.
+      type(forcing_type) :: forcing
       integer :: rows = 0
       !> Observations of the window on all ranks, used or not.
       integer(i8) :: total = 0
@@ -126,17 +129,20 @@ contains
       type(window_type), intent(inout) :: self
       type(domain_type), intent(inout) :: domain
       real(wp), contiguous, intent(in) :: x(:, :, :)
+      integer :: components
       integer :: step
 
       if (allocated(self%states)) deallocate (self%states)
-      allocate (self%states(size(x, 1), size(x, 2), size(x, 3), 0:maxval(self%parts%place)))
-      self%states(:, :, :, 0) = x
+      components = self%forcing%components_of_state(size(x, 2))
+      allocate (self%states(size(x, 1), components, size(x, 3), 0:maxval(self%parts%place)))
+      self%states(:, :, :, 0) = x(:, :components, :)
       do step = 1, ubound(self%states, 4)
          if (allocated(self%offsets)) then
             self%states(:, :, :, step) = x + self%offsets(:, :, :, step)
          else
             call self%model%forward(domain, self%states(:, :, :, step - 1), &
                                     self%states(:, :, :, step))
+            call self%forcing%act(step, x, self%states(:, :, :, step))
          end if
       end do
    end subroutine follow
@@ -153,8 +159,8 @@ contains
       integer :: s
       integer :: b
 
-      now = dx
-      allocate (next, mold=dx)
+      now = dx(:, :self%forcing%components_of_state(size(dx, 2)), :)
+      allocate (next, mold=now)
       step = 0
       do k = 1, size(self%parts)
          associate (part => self%parts(k))
@@ -162,6 +168,7 @@ contains
                call self%model%tl(domain, self%states(:, :, :, step), now, next)
                call swap(now, next)
                step = step + 1
+               call self%forcing%act(step, dx, now)
             end do
             allocate (y(part%rows, 1, size(dx, 3)))
             call part%operator%tl(domain, self%states(:, :, :, part%place), now, y)
@@ -180,13 +187,17 @@ contains
       real(wp), intent(in) :: dy(:, :)
       real(wp), contiguous, intent(out) :: dx(:, :, :)
       real(wp), allocatable, dimension(:, :, :) :: now, next, y
+      integer :: components
       integer :: step
       integer :: k
       integer :: s
       integer :: b
 
-      allocate (now, next, mold=dx)
+      components = self%forcing%components_of_state(size(dx, 2))
+      allocate (now(size(dx, 1), components, size(dx, 3)))
+      allocate (next, mold=now)
       now = 0
+      dx = 0
       step = sum(self%parts%steps)
       do k = size(self%parts), 1, -1
          associate (part => self%parts(k))
@@ -198,13 +209,14 @@ contains
             now = now + next
             deallocate (y)
             do s = 1, part%steps
+               call self%forcing%collect(step, now, dx)
                step = step - 1
                call self%model%ad(domain, self%states(:, :, :, step), now, next)
                call swap(now, next)
             end do
          end associate
       end do
-      dx = now
+      dx(:, :components, :) = now
    end subroutine ad
 
    subroutine swap(a, b)

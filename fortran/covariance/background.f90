@@ -13,7 +13,7 @@ module da_covariance_background
    use da_model_type, only: model_type
    implicit none
    private
-   public :: background_config, read_background, new_background, climate_lags
+   public :: background_config, read_background, read_covariance, new_background, climate_lags
 
    character(len=11), parameter :: known_kinds(4) = [character(len=11) :: &
       'climatology', 'file', 'homogeneous', 'diagonal']
@@ -39,20 +39,30 @@ contains
       type(namelists_type), intent(inout) :: namelists
       type(background_config), intent(inout) :: config
       type(error_type), allocatable, intent(out) :: error
-      type(background_config) :: defaults
 
-      config%covariance = trim(known_kinds(1))
-      config%correlation = trim(known_correlations(1))
-      config%file = ''
       call namelists%open_group('background', 'The background-error covariance B, used by '// &
                                 'variational analyses')
+      call read_covariance(namelists, config)
+      call namelists%close_group(error)
+   end subroutine read_background
+
+   !> The keys of a covariance in the group that is open; what `config` has are their defaults.
+   subroutine read_covariance(namelists, config)
+      type(namelists_type), intent(inout) :: namelists
+      type(background_config), intent(inout) :: config
+      type(background_config) :: defaults
+
+      if (.not. allocated(config%covariance)) config%covariance = trim(known_kinds(1))
+      config%correlation = trim(known_correlations(1))
+      config%file = ''
+      defaults = config
       call namelists%get('covariance', config%covariance, &
                          'that of the model''s climate times factor; that of a file times '// &
                          'factor; the same round every point, with a correlation function; '// &
                          'independent errors', known_kinds)
       if (config%covariance == 'file') config%factor = factor_of_file
       call namelists%get('factor', config%factor, &
-                         'with covariance = ''climatology'' or ''file'': B in units of that '// &
+                         'with covariance = ''climatology'' or ''file'': in units of that '// &
                          'covariance; by default 1 with a file', above=0.0_wp)
       call namelists%get('file', config%file, &
                          'with covariance = ''file'': what `dacycle background` wrote; ''@/…'' '// &
@@ -79,7 +89,6 @@ contains
          if (config%correlation /= trim(known_correlations(1))) call refuse('correlation')
          if (abs(config%length - defaults%length) > 0) call refuse('length')
       end if
-      call namelists%close_group(error)
       if (index(config%file, '@/') == 1) then
          config%file = directory_of(namelists%file)//config%file(2:)
       end if
@@ -91,7 +100,7 @@ contains
 
          call namelists%reject(key, "is not used with covariance = '"//config%covariance//"'")
       end subroutine refuse
-   end subroutine read_background
+   end subroutine read_covariance
 
    !> The covariance; `climate(n, components, runs)` are states of the model's attractor, from which
    !> the climate's is estimated where it is wanted.

@@ -234,6 +234,7 @@ contains
       character(len=*), intent(in) :: file
       type(config_type), intent(inout) :: config
       type(error_type), allocatable, intent(out) :: error
+      character(len=:), allocatable :: reason
 
       if (config%burn_in >= config%cycles) then
          call input_error(error, file//': &cycle burn_in = '//to_text(config%burn_in)// &
@@ -251,10 +252,10 @@ contains
                           to_text(config%analysis%shift)//', so that all are assimilated')
          return
       end if
-      if (config%analysis%window > 0 .and. config%model_error%sd > 0) then
+      reason = config%analysis%against_noise(config%ensemble%members)
+      if (config%model_error%sd > 0 .and. len(reason) > 0) then
          call input_error(error, file//': &model_error sd = '//to_text(config%model_error%sd)// &
-                          ": analysis = '"//config%analysis_name//"' takes the forecast model "// &
-                          'as perfect over its window; only truth_sd may be above 0')
+                          ": analysis = '"//config%analysis_name//"' "//reason)
          return
       end if
       if (allocated(config%truth_model)) then

@@ -11,6 +11,7 @@ module da_cycle_driver
    use da_analysis_type, only: observe_analysis
    use da_cycle_config, only: config_type
    use da_cycle_estimates, only: scores_of_run, score_estimates
+   use da_cycle_lag_scores, only: add_lag_table, score_lags
    use da_cycle_lead_times, only: verify_forecasts
    use da_cycle_past_truth, only: carry_past_truth, remember_truth
    use da_cycle_progress, only: progress_type, new_progress
@@ -65,6 +66,7 @@ contains
          call system_clock(began)
          call new_tables(config%verification, run%truth%exists, config%cycles, config%interval, &
                          run%truth%last, tables)
+         if (run%truth%exists) call add_lag_table(config%analysis%lags(), tables)
          call new_record(config%cycles, config%burn_in, tables, record)
          ensemble%members = config%ensemble%members
          allocate (ensemble%x(domain%n, config%model%components_in, ensemble%members))
@@ -72,7 +74,8 @@ contains
          allocate (ensemble%carried(0))
          call config%analysis%carry_along(domain, ensemble)
          if (run%truth%exists) then
-            call carry_past_truth(config%analysis%window, run%truth%x(:, :, 1), ensemble)
+            call carry_past_truth(max(config%analysis%window, config%analysis%lags()), &
+                                  run%truth%x(:, :, 1), ensemble)
          end if
          call begin(run, start, version, command, ensemble, record, output, done, error)
          if (allocated(error)) return
@@ -160,7 +163,7 @@ contains
       real(wp), allocatable, dimension(:, :, :) :: means, sds
 
       associate (config => run%config, domain => run%domain)
-         call config%model%forecast(domain, config%steps, ensemble%x)
+         call config%analysis%forecast(domain, config%model, cycle, ensemble)
          call run%model_error%disturb_members(domain, cycle, ensemble%x)
          call run%parameters%walk(domain, cycle, ensemble%x)
          call run%truth%advance(domain, cycle, error)
@@ -205,6 +208,9 @@ contains
          call score_estimates(domain, cycle, config%analysis%is_due(cycle), ensemble, &
                               means(:, :, 2), sds(:, :, 2), run%truth%x, run%true_parameters, &
                               record)
+         if (run%truth%exists) then
+            call score_lags(config%analysis%lags(), domain, cycle, ensemble, record%tables)
+         end if
          if (run%truth%exists) call remember_truth(cycle, run%truth%x(:, :, 1), ensemble)
          call verify_regions(run, cycle, means(:, 1, :), sds(:, 1, :), record)
          call domain%timer%stop()

@@ -5,7 +5,8 @@ module da_cycle_past_truth
    use da_ensemble_type, only: ensemble_type
    implicit none
    private
-   public :: carry_past_truth, remember_truth, recall_truth, smoothed_error, carried_truth
+   public :: carry_past_truth, remember_truth, recall_truth, smoothed_error, lag_errors, &
+      carried_truth
 
    character(len=*), parameter :: carried_truth = 'past_truth'
 
@@ -73,6 +74,28 @@ contains
       end associate
       rmse = sqrt(domain%mean_of_points(squares))
    end function smoothed_error
+
+   !> RMSE of smoothed means against the truths 1, 2, … cycles back, the means standing in
+   !> smoothed(n, 1, lags) from the oldest on; where no cycle is that far back, of the first state.
+   function lag_errors(domain, cycle, smoothed, ensemble) result(rmse)
+      type(domain_type), intent(in) :: domain
+      integer, intent(in) :: cycle
+      real(wp), intent(in) :: smoothed(:, :, :)
+      type(ensemble_type), intent(in) :: ensemble
+      real(wp) :: rmse(size(smoothed, 3))
+      real(wp) :: squares(size(smoothed, 1), size(smoothed, 3))
+      integer :: lags
+      integer :: lag
+
+      lags = size(smoothed, 3)
+      associate (past => ensemble%carried(ensemble%place_of(carried_truth))%x)
+         do lag = 1, lags
+            squares(:, lag) = (smoothed(:, 1, lags + 1 - lag) &
+                               - past(:, 1, slot(max(cycle - lag, 0), size(past, 3))))**2
+         end do
+      end associate
+      rmse = sqrt(domain%mean_of_points(squares))
+   end function lag_errors
 
    pure integer function slot(cycle, window)
       integer, intent(in) :: cycle

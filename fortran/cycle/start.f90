@@ -149,6 +149,8 @@ contains
       needed = bytes_a_value*(values + real(config%cycles, wp) &
                               *(scores_kept + config%verification%numbers_a_cycle()))
       if (config%verification%copies_ensemble()) needed = needed + bytes_a_value*values
+      needed = needed + 2*bytes_a_value*values*config%analysis%lags()
+      values = values*max(1, config%analysis%lags())
       if (values > huge(domain%n)) then
          call input_error(error, config%namelist//': '//to_text(domain%n)//' points with '// &
                           to_text(config%ensemble%members)//' members are more than a rank can '// &

@@ -53,6 +53,14 @@ def case(*parts: Groups) -> Groups:
 CASES: dict[str, Groups] = {
     "letkf": case(LETKF),
     "etkf": case({"cycle": {"analysis": "etkf"}, "ensemble": {"members": 24}}),
+    "smoothed etkf": case(
+        {"cycle": {"analysis": "etkf"}, "ensemble": {"members": 24}, "smoother": {"lag": 5}},
+        BIASED,
+    ),
+    "smoothed letkf": case(LETKF, {"smoother": {"lag": 4}, "letkf": {"weights_every": 3}}),
+    "smoothed eakf": case(
+        {"cycle": {"analysis": "eakf"}, "ensemble": {"members": 10}, "smoother": {"lag": 3}}
+    ),
     "stochastic_enkf": case(
         {"cycle": {"analysis": "stochastic_enkf"}, "ensemble": {"members": 24}}
     ),
@@ -117,6 +125,23 @@ CASES: dict[str, Groups] = {
         {"background": {"factor": 0.003}},
         {"hybrid": {"weight": 0.8, "filter": "ensrf"}, "localisation": {"radius": 4.0}},
         {"observations": {"stride": 1.3}},
+    ),
+    "weak constraint": case(
+        {"cycle": {"analysis": "var4d", "interval": 0.1}, "ensemble": {"members": 1}},
+        {"variational": {"window": 3, "outer_loops": 2}, "background": {"factor": 0.005}},
+        {"weak_constraint": {"forcings": "cycle", "sd": 0.2, "memory": 0.5, "added": "steps"}},
+        {"model_error": {"truth_sd": 0.5}},
+    ),
+    "a constant forcing": case(
+        {"cycle": {"analysis": "var4d", "interval": 0.1}, "ensemble": {"members": 1}},
+        {"variational": {"window": 3}, "weak_constraint": {"forcings": "constant", "memory": 1.0}},
+        {"weak_constraint": {"covariance": "homogeneous", "sd": 0.02, "length": 4.0}},
+        {"truth_lorenz96": {"forcing": 8.5}, "observations": {"stride": 1.7}},
+    ),
+    "stochastic members of weak constraint": case(
+        {"cycle": {"analysis": "var4d", "cycles": 400}, "ensemble": {"members": 3}},
+        {"variational": {"window": 2}, "model_error": {"sd": 0.5, "truth_sd": 0.5}},
+        {"weak_constraint": {"forcings": "cycle", "covariance": "climatology", "factor": 1e-3}},
     ),
     "ienks": case(
         {"cycle": {"analysis": "ienks"}, "ensemble": {"members": 20}, "ienks": {"window": 4}}
@@ -567,6 +592,37 @@ def test_between_analyses_the_state_is_the_forecast(run: Run, tmp_path: Path) ->
         np.testing.assert_array_equal(values["analysis"][1::2], analysis[1::2])
         assert (values["analysis"][::2] != analysis[::2]).all()
         assert (file["obs_qc"][:] == 0).all()
+@pytest.mark.parametrize("analysis", ["etkf", "letkf", "stochastic_enkf", "ensrf"])
+def test_a_smoother_changes_no_bit_of_its_filter(analysis: str, run: Run, tmp_path: Path) -> None:
+    groups = case(LETKF, {"cycle": {"analysis": analysis, "cycles": 300}})
+    with (
+        netCDF4.Dataset(run(groups, tmp_path / "filter")) as filtered,
+        netCDF4.Dataset(
+            run(nml.merge(groups, {"smoother": {"lag": 6}}), tmp_path / "smoother")
+        ) as smoothed,
+    ):
+        assert set(smoothed.variables) - set(filtered.variables) == {
+            "smoothed_mean",
+            "smoothed_rmse",
+            "smoothed_rmse_by_lag",
+            "lag",
+        }
+        for name in filtered.variables:
+            np.testing.assert_array_equal(filtered[name][:], smoothed[name][:])
+        np.testing.assert_array_equal(
+            smoothed["smoothed_rmse_by_lag"][:, -1], smoothed["smoothed_rmse"][:]
+        )
+
+
+def test_a_shorter_lag_gives_the_same_bits(run: Run, tmp_path: Path) -> None:
+    groups = case(LETKF, {"cycle": {"cycles": 300}, "smoother": {"lag": 7}})
+    with (
+        netCDF4.Dataset(run(groups, tmp_path / "long")) as long,
+        netCDF4.Dataset(run(nml.merge(groups, {"smoother": {"lag": 3}}), tmp_path / "s")) as short,
+    ):
+        np.testing.assert_array_equal(
+            long["smoothed_rmse_by_lag"][:, :3], short["smoothed_rmse_by_lag"][:]
+        )
 
 
 def test_weights_at_every_point_change_no_bit(run: Run, tmp_path: Path) -> None:

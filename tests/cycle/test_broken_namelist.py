@@ -72,6 +72,15 @@ VALUES = {
         "&adaptive_inflation scheme = 'anderson' /",
         "&adaptive_inflation scheme 'anderson' known: none, miyoshi2011",
     ),
+    "unknown forcings": (
+        "&cycle analysis = 'var4d' / &weak_constraint forcings = 'step' /",
+        "&weak_constraint forcings 'step' known: none, cycle, constant",
+    ),
+    "a memory that grows": (
+        "&cycle analysis = 'var4d' / &weak_constraint forcings = 'cycle', memory = 1.1 /",
+        "&weak_constraint memory = 1.1 at most 1",
+    ),
+    "negative lag": ("&smoother lag = -1 /", "&smoother lag = -1 at least 0"),
     "negative model error": ("&model_error sd = -1.0 /", "&model_error sd = -1.0 at least 0"),
     "negative limit": ("&observations gross_error_limit = -1.0 /", "gross_error_limit at least 0"),
     "unknown weighting": (
@@ -419,6 +428,44 @@ TOGETHER = {
     "adaptive inflation from beyond its limits": (
         "&adaptive_inflation scheme = 'miyoshi2011', initial = 11.0 /",
         "&adaptive_inflation initial between minimum maximum",
+    ),
+    "memory of no forcing": (
+        "&cycle analysis = 'var4d' /\n&weak_constraint memory = 0.5 /",
+        "&weak_constraint memory not used forcings = 'none'",
+    ),
+    "Q of no forcing": (
+        "&cycle analysis = 'var4d' /\n&weak_constraint sd = 0.5 /",
+        "&weak_constraint sd not used forcings = 'none'",
+    ),
+    "a factor of no climate": (
+        "&cycle analysis = 'var4d' /\n&weak_constraint forcings = 'cycle', factor = 0.5 /",
+        "&weak_constraint factor not used covariance = 'diagonal'",
+    ),
+    "weak constraint without a window": (
+        "&cycle analysis = 'var3d' /\n&weak_constraint forcings = 'cycle' /",
+        "line 2: &weak_constraint not used",
+    ),
+    "noise with a perfect model": (
+        "&cycle analysis = 'var4d' /\n&model_error sd = 0.5 /",
+        "&model_error sd = 0.5 'var4d' takes the forecast model as perfect",
+    ),
+    "noise of a single control": (
+        "&cycle analysis = 'var4d' /\n&ensemble members = 1 /\n&model_error sd = 0.5 /\n"
+        "&weak_constraint forcings = 'cycle' /",
+        "&model_error sd = 0.5 'var4d' with one member without noise &weak_constraint truth_sd",
+    ),
+    "noise beside a constant forcing": (
+        "&cycle analysis = 'var4d' /\n&model_error sd = 0.5 /\n"
+        "&weak_constraint forcings = 'constant' /",
+        "&model_error sd = 0.5 'var4d' takes noise with &weak_constraint forcings = 'cycle'",
+    ),
+    "a smoother of particles": (
+        "&cycle analysis = 'local_particle_filter' /\n&smoother lag = 3 /",
+        "line 2: &smoother not used",
+    ),
+    "a smoother of a window": (
+        "&cycle analysis = 'ienks' /\n&smoother lag = 3 /",
+        "line 2: &smoother not used",
     ),
     "a correlation of no noise": (
         "&model_error correlation_length = 2.0 /",

@@ -31,6 +31,11 @@ CASES: dict[str, Groups] = {
         "hybrid": {"weight": 0.0, "filter": "etkf"},
     },
     "4denvar": {"cycle": {"analysis": "4denvar"}, "hybrid": {"filter": "ensrf"}},
+    "weak constraint": {
+        "cycle": {"analysis": "var4d"},
+        "weak_constraint": {"forcings": "constant", "memory": 0.9, "sd": 0.03},
+    },
+    "smoother": {"smoother": {"lag": 3}},
     "ienks": {"cycle": {"analysis": "ienks"}, "ienks": {"finite_size": True}},
     "var3d": {"cycle": {"analysis": "var3d"}, "background": {"factor": 0.03}},
     "none": {"cycle": {"analysis": "none"}},

@@ -10,6 +10,7 @@ program tester
    use test_filters, only: test_filters_suite
    use test_hybrid, only: test_hybrid_suite
    use test_ienks, only: test_ienks_suite
+   use test_lagged_smoother, only: test_lagged_smoother_suite
    use test_letkf, only: test_letkf_suite
    use test_linear_algebra, only: test_linear_algebra_suite
    use test_namelists, only: test_namelists_suite
@@ -28,6 +29,7 @@ program tester
    use test_verification, only: test_verification_suite
    use test_variational, only: test_variational_suite
    use test_windows, only: test_windows_suite
+   use test_weak_constraint, only: test_weak_constraint_suite
    use testing, only: testing_type
    implicit none
    type(testing_type) :: tests
@@ -90,6 +92,10 @@ program tester
       call test_hybrid_suite(tests)
    case ('windows')
       call test_windows_suite(tests)
+   case ('weak_constraint')
+      call test_weak_constraint_suite(tests)
+   case ('lagged_smoother')
+      call test_lagged_smoother_suite(tests)
    end select
    if (tests%communicator%is_root()) print '(i0,a,i0,a)', tests%passed, ' passed, ', &
       tests%failed, ' failed'

@@ -35,6 +35,24 @@ CASES: dict[str, Groups] = {
         "cycle": {"analysis": "4denvar"},
         "variational": {"window": 4, "shift": 2},
     },
+    "weak constraint": {
+        "cycle": {"analysis": "var4d"},
+        "variational": {"window": 5},
+        "weak_constraint": {"forcings": "cycle", "memory": 0.5},
+        "model_error": {"sd": 0.0, "truth_sd": 0.3},
+    },
+    "stochastic members of weak constraint": {
+        "cycle": {"analysis": "var4d"},
+        "variational": {"window": 3},
+        "weak_constraint": {"forcings": "cycle", "memory": 0.3},
+        "model_error": {"sd": 0.3, "truth_sd": 0.3},
+    },
+    "a constant forcing": {
+        "cycle": {"analysis": "var4d"},
+        "variational": {"window": 4},
+        "weak_constraint": {"forcings": "constant", "memory": 1.0, "added": "steps"},
+    },
+    "smoothed letkf": {"smoother": {"lag": 6}},
     "ienks": {"cycle": {"analysis": "ienks"}, "ienks": {"window": 5}},
     "var4d, shift 4": {
         "cycle": {"analysis": "var4d"},
