@@ -12,6 +12,8 @@ module da_analysis_variational
    use da_analysis_conjugate_gradient, only: batch_products
    use da_analysis_cost_function, only: problem_type, minimisation_config, &
       variational_history_type, minimise_cost
+   use da_analysis_observation_impact, only: forecast_aspect_type, impact_type, &
+      impact_of_problem, analyse, forecast_errors
    use da_analysis_smoother, only: smoother_type, carried_start
    use da_analysis_type, only: observe_background
    use da_analysis_window, only: new_window
@@ -21,7 +23,7 @@ module da_analysis_variational
    use da_ensemble_type, only: ensemble_type
    use da_model_type, only: model_type
    use da_observation_quality_control, only: check_gross_errors
-   use da_observation_type, only: observations_type
+   use da_observation_type, only: observations_type, qc_evaluated
    implicit none
    private
    public :: variational_type, variational_config, new_variational, read_variational
@@ -44,6 +46,8 @@ module da_analysis_variational
    contains
       procedure :: prepare
       procedure :: update
+      procedure :: impact
+      procedure, private :: pose
       procedure :: errors_of_background
    end type variational_type
 
@@ -89,6 +93,7 @@ contains
       self%window = config%window
       self%minimisation = config%minimisation
       self%background = background
+      self%tells_impact = .true.
    end function new_variational
 
    !> The background covariance; the climate is sampled by free runs of the model.
@@ -158,6 +163,64 @@ contains
          if (back == self%window) start = problem%window%states(:, :, :, self%steps)
       end associate
    end subroutine update
+
+   !> By the adjoint; analyses without the withheld observations are made anew, the rest of them
+   !> with their codes of quality control.
+   subroutine impact(self, domain, cycle, observations, ensemble, aspect, withheld, found)
+      class(variational_type), intent(in) :: self
+      type(domain_type), intent(inout) :: domain
+      integer, intent(in) :: cycle
+      type(observations_type), intent(in) :: observations
+      type(ensemble_type), intent(in) :: ensemble
+      type(forecast_aspect_type), intent(in) :: aspect
+      logical, intent(in) :: withheld(:, :)
+      type(impact_type), intent(out) :: found
+      type(observations_type) :: checked
+      type(observations_type) :: rest
+      type(problem_type) :: problem
+      real(wp), allocatable :: hx(:, :)
+      real(wp), allocatable :: start(:, :, :)
+      real(wp), allocatable :: analysis(:, :, :)
+      integer :: steps
+      integer :: k
+
+      checked = observations
+      call observe_background(domain, ensemble, checked, hx)
+      checked%background_sd = self%background_sd
+      call check_gross_errors(self%gross_error_limit, checked)
+      steps = self%cycles_back(cycle)*self%steps
+      if (self%window == 0) then
+         start = ensemble%x
+      else
+         start = ensemble%carried(ensemble%place_of(carried_start))%x
+      end if
+      call self%pose(domain, steps, checked, ensemble, problem)
+      call impact_of_problem(self%minimisation, domain, self%model, problem, start, steps, aspect, &
+                             found)
+      allocate (found%denied_error(size(withheld, 2)))
+      allocate (analysis, mold=start)
+      do k = 1, size(withheld, 2)
+         rest = checked
+         where (withheld(:, k) .and. rest%used()) rest%qc = qc_evaluated
+         call self%pose(domain, steps, rest, ensemble, problem)
+         call analyse(self%minimisation, domain, problem, start, analysis)
+         call forecast_errors(self%model, domain, steps + aspect%steps, analysis, aspect, &
+                              found%denied_error(k:k))
+      end do
+   end subroutine impact
+
+   !> The problem of observations that stand `steps` model steps after the window's start.
+   subroutine pose(self, domain, steps, observations, ensemble, problem)
+      class(variational_type), intent(in) :: self
+      type(domain_type), intent(inout) :: domain
+      integer, intent(in) :: steps
+      type(observations_type), intent(in) :: observations
+      type(ensemble_type), intent(in) :: ensemble
+      type(problem_type), intent(out) :: problem
+
+      call self%errors_of_background(domain, ensemble, problem%covariance)
+      call new_window(self%model, domain, [steps], [observations], problem%window)
+   end subroutine pose
 
    !> The covariance of the background's errors in this cycle: the one that was prepared.
    subroutine errors_of_background(self, domain, ensemble, covariance)

@@ -21,7 +21,7 @@ module test_ienks
    use testing, only: testing_type
    implicit none
    private
-   public :: test_ienks_suite
+   public :: test_ienks_suite, advection_type, new_advection
 
    !> dx_i/dt = speed (x_{i-1} - x_i): upstream advection.
    type, extends(runge_kutta_type) :: advection_type

@@ -8,6 +8,7 @@ program tester
    use test_errors, only: test_errors_suite
    use test_filters, only: test_filters_suite
    use test_ienks, only: test_ienks_suite
+   use test_impact, only: test_impact_suite
    use test_letkf, only: test_letkf_suite
    use test_linear_algebra, only: test_linear_algebra_suite
    use test_namelists, only: test_namelists_suite
@@ -81,6 +82,8 @@ program tester
       call test_variational_suite(tests)
    case ('ienks')
       call test_ienks_suite(tests)
+   case ('impact')
+      call test_impact_suite(tests)
    end select
    if (tests%communicator%is_root()) print '(i0,a,i0,a)', tests%passed, ' passed, ', &
       tests%failed, ' failed'
