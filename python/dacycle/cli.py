@@ -12,7 +12,7 @@ from rich.console import Console
 
 from dacycle import runner
 from dacycle.errors import DacycleError, RunError, RunFileError
-from dacycle.report import read_published, score_table, verification_table
+from dacycle.report import impact_table, read_published, score_table, verification_table
 from dacycle.run_file import open_run
 from dacycle.verification.scores import disagreements
 from dacycle.verification.tables import table_disagreements
@@ -89,6 +89,15 @@ def _score(given: argparse.Namespace) -> int:
     for line in wrong:
         Console(stderr=True, soft_wrap=True, highlight=False).print(f"dacycle: warning: {line}")
     return FAILED if wrong else 0
+
+
+def _impact(given: argparse.Namespace) -> int:
+    for path in given.runs:
+        with open_run(path) as run:
+            table = impact_table(run, given.regions)
+        table.title = str(path)
+        _console().print(table)
+    return 0
 
 
 def _plot(given: argparse.Namespace) -> int:
@@ -184,7 +193,7 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         metavar="[NAME ...] run.nc",
         help="run files of da_cycle; before them, the pictures that are wanted: scores, "
-        "hovmoeller, innovations, desroziers, spectra, ranks, reliability, skill "
+        "hovmoeller, innovations, desroziers, spectra, ranks, reliability, skill, impact "
         "(default: all that there is data for)",
     )
     plot.add_argument(
@@ -208,6 +217,18 @@ def _parser() -> argparse.ArgumentParser:
     _add_runs(score)
     score.add_argument(
         "--published", type=Path, metavar="FILE", help="TOML table of published scores"
+    )
+
+    impact = _command(
+        commands,
+        "impact",
+        _impact,
+        "print what observations did to forecasts",
+        "dacycle impact run.nc\ndacycle impact run.nc --regions 4\ndacycle plot impact run.nc",
+    )
+    _add_runs(impact)
+    impact.add_argument(
+        "--regions", type=_positive, default=8, metavar="N", help="arcs of the circle (default: 8)"
     )
 
     sweep = _command(

@@ -30,6 +30,11 @@ CASES: dict[str, Groups] = {
     "denkf": {"cycle": {"analysis": "denkf"}},
     "stochastic_enkf": {"cycle": {"analysis": "stochastic_enkf"}},
     "var4d": {"cycle": {"analysis": "var4d"}, "variational": {"window": 7}},
+    "impact": {
+        "cycle": {"analysis": "var4d"},
+        "ensemble": {"members": 1},
+        "impact": {"every": 3, "lead": 0.3, "regions": [0, 19], "denial": True},
+    },
     "ienks": {"cycle": {"analysis": "ienks"}, "ienks": {"window": 5}},
     "ensrf": {"cycle": {"analysis": "ensrf"}, "localisation": {"radius": 2.5}},
     "eakf": {"cycle": {"analysis": "eakf"}},
