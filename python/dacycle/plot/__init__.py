@@ -42,10 +42,10 @@ NEEDS = {
     "innovations": "a run file",
     "desroziers": "feedback in &output, and observations assimilated after burn-in",
     "spectra": "fields_every in &output, and fields after burn-in",
+    "impact": "every in &impact, and cycles judged after burn-in",
     "ranks": "rank_histogram in &verification",
     "reliability": "thresholds in &verification",
     "skill": "lead_times in &verification",
-    "impact": "every in &impact, and cycles judged after burn-in",
 }
 """The pictures that there are, and what they are drawn from."""
 
@@ -109,9 +109,9 @@ def _pictures(run: xr.Dataset, last: int) -> dict[str, Callable[[], Figure]]:
         "innovations": ("innovation_chi2" in run, lambda: innovations(run)),
         "desroziers": (was_assimilated(run), lambda: desroziers_by_region(run)),
         "spectra": (settled_fields, lambda: spectra_by_scale(run)),
+        "impact": (was_judged(run), lambda: impact(run)),
         "ranks": ("background_ranks" in run, lambda: ranks(run)),
         "reliability": ("event_forecasts" in run, lambda: reliability_diagram(run)),
         "skill": ("forecast_rmse" in run, lambda: skill(run)),
-        "impact": (was_judged(run), lambda: impact(run)),
     }
     return {name: draw for name, (there, draw) in conditions.items() if there}
