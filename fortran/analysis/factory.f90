@@ -196,6 +196,7 @@ contains
          made = new_variational(name, variational, background)
          made%hybrid = hybrid
          made%weak_constraint = weak_constraint
+         if (weak_constraint%active .or. hybrid%uses_ensemble()) made%tells_impact = .false.
          made%gross_error_limit = gross_error_limit
       end subroutine set_variation
 

@@ -4,6 +4,7 @@ module da_analysis_type
    use da_base_domain, only: domain_type
    use da_base_error, only: error_type
    use da_analysis_observation_bias, only: observe_bias
+   use da_analysis_observation_impact, only: forecast_aspect_type, impact_type
    use da_analysis_study, only: study_config, local_analysis_type
    use da_ensemble_type, only: ensemble_type, mean_of_members, spread_of_members
    use da_model_type, only: model_type
@@ -29,6 +30,8 @@ module da_analysis_type
       integer :: steps = 1
       !> Whether it corrects whatever is appended to the state.
       logical :: augments = .false.
+      !> Whether it has an adjoint, which tells the observations' impact on forecasts.
+      logical :: tells_impact = .false.
       type(study_config) :: studied
    contains
       procedure :: prepare
@@ -44,6 +47,7 @@ module da_analysis_type
       procedure :: study
       procedure :: is_due
       procedure :: update_window
+      procedure :: impact
       procedure(update), deferred :: update
    end type analysis_type
 
@@ -187,6 +191,19 @@ contains
 
       call self%update(domain, cycle, observations, ensemble, error)
    end subroutine update_window
+
+   !> What the observations, as `update` is about to assimilate them, do to an aspect of a forecast;
+   !> without those of `withheld(n, cases)` in turn. Only schemes that tell it are asked.
+   subroutine impact(self, domain, cycle, observations, ensemble, aspect, withheld, found)
+      class(analysis_type), intent(in) :: self
+      type(domain_type), intent(inout) :: domain
+      integer, intent(in) :: cycle
+      type(observations_type), intent(in) :: observations
+      type(ensemble_type), intent(in) :: ensemble
+      type(forecast_aspect_type), intent(in) :: aspect
+      logical, intent(in) :: withheld(:, :)
+      type(impact_type), intent(out) :: found
+   end subroutine impact
 
    !> The ensemble in observation space, hx(n, members), and its mean and spread at each
    !> observation.

@@ -13,6 +13,8 @@ module da_analysis_variational
    use da_analysis_conjugate_gradient, only: batch_products
    use da_analysis_cost_function, only: problem_type, minimisation_config, &
       variational_history_type, minimise_cost
+   use da_analysis_observation_impact, only: forecast_aspect_type, impact_type, &
+      impact_of_problem, analyse, forecast_errors
    use da_analysis_problem_operators, only: list_problem
    use da_analysis_hybrid_covariance, only: hybrid_config, new_localisation, new_hybrid_errors
    use da_analysis_smoother, only: smoother_type, carry_window, carried_start, carried_end
@@ -25,7 +27,7 @@ module da_analysis_variational
    use da_ensemble_initialise, only: draw_from_attractor
    use da_ensemble_type, only: ensemble_type
    use da_model_type, only: model_type
-   use da_observation_type, only: observations_type
+   use da_observation_type, only: observations_type, qc_evaluated
    use da_operator_catalogue, only: catalogue_type
    implicit none
    private
@@ -56,6 +58,8 @@ module da_analysis_variational
       procedure :: forecast
       procedure :: against_noise
       procedure :: update_window
+      procedure :: impact
+      procedure, private :: pose
       procedure :: errors_of_background
       procedure :: errors_of
    end type variational_type
@@ -125,6 +129,8 @@ contains
       if (name == 'var3d') self%smooths = .false.
       self%minimisation = config%minimisation
       self%background = background
+      self%tells_impact = self%shift == 1 .and. .not. self%multiple .and. &
+                          (self%smooths .or. self%window <= 1)
    end function new_variational
 
    pure function covariance_file(self) result(path)
@@ -394,6 +400,61 @@ contains
          call list_problem(problem, domain, ensemble%x(:, :, :1), 1, catalogue)
       end if
    end subroutine list_operators
+
+   !> By the adjoint; analyses without the withheld observations are made anew, the rest of them
+   !> with their codes of quality control.
+   subroutine impact(self, domain, cycle, observations, ensemble, aspect, withheld, found)
+      class(variational_type), intent(in) :: self
+      type(domain_type), intent(inout) :: domain
+      integer, intent(in) :: cycle
+      type(observations_type), intent(in) :: observations
+      type(ensemble_type), intent(in) :: ensemble
+      type(forecast_aspect_type), intent(in) :: aspect
+      logical, intent(in) :: withheld(:, :)
+      type(impact_type), intent(out) :: found
+      type(observations_type) :: checked
+      type(observations_type) :: rest
+      type(problem_type) :: problem
+      real(wp), allocatable :: start(:, :, :)
+      real(wp), allocatable :: analysis(:, :, :)
+      integer :: steps
+      integer :: k
+
+      checked = observations
+      call self%meet(domain, ensemble, checked)
+      steps = (cycle - self%start_of(cycle))*self%steps
+      if (.not. self%smooths) then
+         start = ensemble%x
+      else
+         start = ensemble%carried(ensemble%place_of(carried_start))%x
+      end if
+      call self%pose(domain, steps, checked, ensemble, problem)
+      call impact_of_problem(self%minimisation, domain, self%model, problem, start, steps, aspect, &
+                             found)
+      allocate (found%denied_error(size(withheld, 2)))
+      allocate (analysis, mold=start)
+      do k = 1, size(withheld, 2)
+         rest = checked
+         where (withheld(:, k) .and. rest%used()) rest%qc = qc_evaluated
+         call self%pose(domain, steps, rest, ensemble, problem)
+         call analyse(self%minimisation, domain, problem, start, analysis)
+         call forecast_errors(self%model, domain, steps + aspect%steps, analysis, aspect, &
+                              found%denied_error(k:k))
+      end do
+   end subroutine impact
+
+   !> The problem of observations that stand `steps` model steps after the window's start.
+   subroutine pose(self, domain, steps, observations, ensemble, problem)
+      class(variational_type), intent(in) :: self
+      type(domain_type), intent(inout) :: domain
+      integer, intent(in) :: steps
+      type(observations_type), intent(in) :: observations
+      type(ensemble_type), intent(in) :: ensemble
+      type(problem_type), intent(out) :: problem
+
+      call self%errors_of_background(domain, ensemble, problem%covariance)
+      call new_window(self%model, domain, [steps], [observations], problem%window)
+   end subroutine pose
 
    !> The covariance of the background's errors in this cycle: the one that was prepared, or with
    !> the ensemble's at the window's start in it.

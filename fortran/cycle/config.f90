@@ -16,6 +16,7 @@ module da_cycle_config
    use da_io_run_layout, only: run_file_config
    use da_model_factory, only: known_models, read_model, read_truth_model, document_models
    use da_model_type, only: model_type
+   use da_verification_impact, only: impact_config, read_impact
    use da_verification_settings, only: verification_config, verified_run_type, &
       read_verification
    implicit none
@@ -42,6 +43,7 @@ module da_cycle_config
       type(networks_config) :: networks
       type(run_file_config) :: output
       type(verification_config) :: verification
+      type(impact_config) :: impact
       integer :: checkpoint_every = 1000
       character(len=:), allocatable :: checkpoint
       class(model_type), allocatable :: model
@@ -90,8 +92,13 @@ contains
       if (allocated(error)) return
       call read_verification(namelists, verified_run(config), config%verification, error)
       if (allocated(error)) return
+      if (config%analysis%tells_impact) then
+         call read_impact(namelists, verified_run(config), config%impact, error)
+         if (allocated(error)) return
+      end if
       call read_output(namelists, config, error)
       if (allocated(error)) return
+      config%output%impact = config%impact%wanted()
       config%output%weights = config%analysis%weighs_observations()
       config%binding = namelists%effective
       call read_checkpointing(namelists, config, error)
@@ -137,6 +144,9 @@ contains
       call document_analyses(namelists)
       call read_networks(namelists, config%networks, error)
       call read_verification(namelists, verified_run(config), config%verification, error)
+      namelists%alternative = .true.
+      call read_impact(namelists, verified_run(config), config%impact, error)
+      namelists%alternative = .false.
       call read_output(namelists, config, error)
       call read_checkpointing(namelists, config, error)
    end subroutine document

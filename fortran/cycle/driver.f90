@@ -8,9 +8,11 @@ module da_cycle_driver
    use da_base_system, only: file_exists, remove_file
    use da_base_text, only: to_text
    use da_base_timer, only: phase_analysis, phase_observations, phase_verification
+   use da_analysis_observation_impact, only: impact_type
    use da_analysis_type, only: observe_analysis
    use da_cycle_config, only: config_type
    use da_cycle_estimates, only: scores_of_run, score_estimates
+   use da_cycle_impact, only: judge_observations, keep_impact
    use da_cycle_lag_scores, only: add_lag_table, score_lags
    use da_cycle_lead_times, only: verify_forecasts
    use da_cycle_past_truth, only: carry_past_truth, remember_truth
@@ -25,6 +27,7 @@ module da_cycle_driver
    use da_io_run_layout, only: field_background_mean, field_background_sd, field_analysis_mean, &
       field_analysis_sd, field_truth
    use da_observation_type, only: observations_type
+   use da_verification_impact, only: add_impact_tables
    use da_verification_layout, only: new_tables
    use da_verification_members, only: verify_members
    use da_verification_record, only: record_type, new_record
@@ -67,6 +70,8 @@ contains
          call new_tables(config%verification, run%truth%exists, config%cycles, config%interval, &
                          run%truth%last, tables)
          if (run%truth%exists) call add_lag_table(config%analysis%lags(), tables)
+         call add_impact_tables(config%impact, config%cycles, config%interval, run%truth%last, &
+                                tables)
          call new_record(config%cycles, config%burn_in, tables, record)
          ensemble%members = config%ensemble%members
          allocate (ensemble%x(domain%n, config%model%components_in, ensemble%members))
@@ -159,6 +164,7 @@ contains
       type(study_file_type), intent(inout) :: studies
       type(error_type), allocatable, intent(out) :: error
       type(observations_type) :: observations
+      type(impact_type) :: impact
       type(observations_type), allocatable :: past(:)
       real(wp), allocatable, dimension(:, :, :) :: means, sds
 
@@ -188,6 +194,9 @@ contains
             error%message = 'cycle '//to_text(cycle)//': '//error%message
             return
          end if
+         call judge_observations(config, domain, run%truth, run%model_error, cycle, observations, &
+                                 ensemble, impact, error)
+         if (allocated(error)) return
          call domain%timer%start(phase_analysis)
          call config%analysis%update_window(domain, cycle, past, observations, ensemble, error)
          call run%parameters%settle(domain, ensemble%x)
@@ -215,6 +224,7 @@ contains
          call verify_regions(run, cycle, means(:, 1, :), sds(:, 1, :), record)
          call domain%timer%stop()
          if (allocated(error)) return
+         call keep_impact(config, domain, cycle, observations, impact, record%tables)
          call verify_forecasts(config, domain, run%truth, run%model_error, cycle, ensemble, &
                                record%tables, error)
          if (allocated(error)) return
@@ -222,6 +232,7 @@ contains
             call domain%timer%start(phase_observations)
             call observe_analysis(domain, ensemble, observations)
             call domain%timer%stop()
+            if (allocated(impact%of_observation)) observations%impact = impact%of_observation
          end if
       end associate
       call write_cycle(run, cycle, means, sds, ensemble, past, observations, output, error)

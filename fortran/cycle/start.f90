@@ -12,6 +12,7 @@ module da_cycle_start
    use da_cycle_config, only: config_type
    use da_cycle_estimates, only: scores_of_run
    use da_cycle_history, only: history_type, new_history
+   use da_cycle_impact, only: check_impact_lead
    use da_cycle_lead_times, only: check_leads
    use da_cycle_networks, only: take_network_model, take_network_analysis, &
       take_network_observation
@@ -89,14 +90,16 @@ contains
       run%parameters = new_parameters(config%parameters, config%model%parameters, &
                                       config%model%points, config%seed)
       call new_truth(config%truth, config%truth_model, config%truth_steps, run%domain, &
-                     config%seed, config%cycles, config%verification%longest_lead(), &
-                     config%interval, run%truth, error)
+                     config%seed, config%cycles, max(config%verification%longest_lead(), &
+                     config%impact%lead_cycles), config%interval, run%truth, error)
       call communicator%agree(error)
       if (allocated(error)) then
          error%message = config%namelist//': &truth file: '//error%message
          return
       end if
       call check_leads(config, run%truth, error)
+      if (allocated(error)) return
+      call check_impact_lead(config, run%truth, error)
       if (allocated(error)) return
       if (allocated(config%truth_model)) then
          run%true_parameters = config%truth_model%name == config%model%name
@@ -147,7 +150,8 @@ contains
 
       values = real(domain%n, wp)*config%model%components_in*config%ensemble%members
       needed = bytes_a_value*(values + real(config%cycles, wp) &
-                              *(scores_kept + config%verification%numbers_a_cycle()))
+                              *(scores_kept + config%verification%numbers_a_cycle() &
+                                + config%impact%numbers_a_cycle()))
       if (config%verification%copies_ensemble()) needed = needed + bytes_a_value*values
       needed = needed + 2*bytes_a_value*values*config%analysis%lags()
       values = values*max(1, config%analysis%lags())

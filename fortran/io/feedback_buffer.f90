@@ -12,10 +12,13 @@ module da_io_feedback_buffer
    private
    public :: feedback_buffer_type, new_feedback_buffer
 
-   integer, parameter :: most_reals = 8
+   !> The last two are there only where they are asked for.
+   integer, parameter :: column_weight = 8
+   integer, parameter :: column_impact = 9
+   integer, parameter :: most_reals = 9
    character(len=17), parameter :: real_names(most_reals) = [character(len=17) :: &
       'obs_time', 'obs_position', 'obs_value', 'obs_error_sd', 'obs_background', &
-      'obs_background_sd', 'obs_analysis', 'obs_weight']
+      'obs_background_sd', 'obs_analysis', 'obs_weight', 'obs_impact']
    !> Observations and runs of them that are kept before a write, counted over all ranks.
    integer(i8), parameter :: rows_kept = 200000
    integer, parameter :: runs_kept = 1000
@@ -23,8 +26,8 @@ module da_io_feedback_buffer
    type :: feedback_buffer_type
       character(len=:), allocatable :: path
       integer :: id = -1
-      !> The last one, the weight, is there only where observations are weighed.
-      integer :: reals = most_reals
+      !> Which of the numbers this file has.
+      logical :: has(most_reals) = .true.
       integer :: real_variables(most_reals) = -1
       integer :: kind_variable = -1
       integer :: row_variable = -1
@@ -45,24 +48,27 @@ module da_io_feedback_buffer
 
 contains
 
-   subroutine new_feedback_buffer(id, path, weights, buffer, error)
+   subroutine new_feedback_buffer(id, path, weights, impact, buffer, error)
       integer, intent(in) :: id
       character(len=*), intent(in) :: path
       logical, intent(in) :: weights
+      logical, intent(in) :: impact
       type(feedback_buffer_type), intent(out) :: buffer
       type(error_type), allocatable, intent(inout) :: error
       integer :: c
 
       buffer%path = path
       buffer%id = id
-      buffer%reals = merge(most_reals, most_reals - 1, weights)
-      do c = 1, buffer%reals
+      buffer%has(column_weight) = weights
+      buffer%has(column_impact) = impact
+      do c = 1, most_reals
+         if (.not. buffer%has(c)) cycle
          call look_up(trim(real_names(c)), buffer%real_variables(c))
       end do
       call look_up('obs_kind', buffer%kind_variable)
       call look_up('obs_row', buffer%row_variable)
       call look_up('obs_qc', buffer%qc_variable)
-      allocate (buffer%values(0, buffer%reals), buffer%kind(0), buffer%row(0), buffer%qc(0))
+      allocate (buffer%values(0, most_reals), buffer%kind(0), buffer%row(0), buffer%qc(0))
 
    contains
 
@@ -98,7 +104,8 @@ contains
       self%values(first:last, 5) = observations%background
       self%values(first:last, 6) = observations%background_sd
       self%values(first:last, 7) = observations%analysis
-      if (self%reals == most_reals) self%values(first:last, most_reals) = observations%weight
+      if (self%has(column_weight)) self%values(first:last, column_weight) = observations%weight
+      if (self%has(column_impact)) self%values(first:last, column_impact) = observations%impact
       self%kind(first:last) = observations%kind
       self%row(first:last) = observations%row
       self%qc(first:last) = int(observations%qc, int8)
@@ -117,11 +124,14 @@ contains
       integer(i8), allocatable :: row(:)
       integer(int8), allocatable :: qc(:)
       integer :: room
+      integer :: c
 
       if (rows <= size(self%kind)) return
       room = max(rows, 2*size(self%kind))
-      allocate (values(room, self%reals), kind(room), row(room), qc(room))
-      values(:self%rows, :) = self%values(:self%rows, :)
+      allocate (values(room, most_reals), kind(room), row(room), qc(room))
+      do c = 1, most_reals
+         if (self%has(c)) values(:self%rows, c) = self%values(:self%rows, c)
+      end do
       kind(:self%rows) = self%kind(:self%rows)
       row(:self%rows) = self%row(:self%rows)
       qc(:self%rows) = self%qc(:self%rows)
@@ -138,7 +148,8 @@ contains
       integer :: c
 
       if (self%runs == 0) return
-      do c = 1, self%reals
+      do c = 1, most_reals
+         if (.not. self%has(c)) cycle
          call expect(nf90mpi_put_varn_all(self%id, self%real_variables(c), &
                                           self%values(:self%rows, c), &
                                           self%runs, self%start, self%length))

@@ -154,7 +154,7 @@ contains
       end if
       if (self%config%feedback) then
          call new_feedback_buffer(self%id, self%config%path, self%config%weights, &
-                                  self%feedback_buffer, error)
+                                  self%config%impact, self%feedback_buffer, error)
       end if
    end subroutine prepare
 

@@ -40,6 +40,8 @@ module da_io_run_layout
       logical :: feedback = .true.
       !> Feedback tells the weights of robust quality control.
       logical :: weights = .false.
+      !> Feedback tells the observations' impact on forecasts.
+      logical :: impact = .false.
    end type run_file_config
 
    !> What a run is, for the file's shape and attributes.
@@ -130,6 +132,10 @@ contains
          if (config%weights) then
             call variable('obs_weight', [row], 'weight of the observation''s precision in the '// &
                           'analysis')
+         end if
+         if (config%impact) then
+            call variable('obs_impact', [row], 'what the observation adds to a forecast''s '// &
+                          'mean square error; below 0: it helps')
          end if
          call variable('obs_qc', [row], 'quality control code', nf90_byte)
          call put_qc_meanings()

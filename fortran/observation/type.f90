@@ -60,6 +60,8 @@ module da_observation_type
       real(wp), allocatable :: analysis(:)
       !> Of the precision in the analysis, where robust quality control sets it; 0: not used.
       real(wp), allocatable :: weight(:)
+      !> On a forecast's error, where it is asked for.
+      real(wp), allocatable :: impact(:)
    contains
       procedure :: count_ranks
       procedure :: used

@@ -14,7 +14,7 @@ module da_verification_regions
       integer :: last = 0
    contains
       procedure :: points
-      procedure, private :: holds
+      procedure :: holds
    end type region_type
 
 contains
@@ -28,6 +28,7 @@ contains
       number = modulo(self%last - self%first, total) + 1
    end function points
 
+   !> Whether a point, counted from 0, is one of a region's.
    elemental function holds(self, point) result(yes)
       class(region_type), intent(in) :: self
       integer, intent(in) :: point

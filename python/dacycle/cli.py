@@ -15,6 +15,8 @@ from rich.console import Console
 from dacycle import runner
 from dacycle.errors import DacycleError, RunError, RunFileError, TrainingError
 from dacycle.report import read_published, score_table, verification_table
+from dacycle.errors import DacycleError, RunError, RunFileError
+from dacycle.report import impact_table, read_published, score_table, verification_table
 from dacycle.run_file import open_run
 from dacycle.verification.scores import disagreements
 from dacycle.verification.tables import table_disagreements
@@ -94,6 +96,15 @@ def _score(given: argparse.Namespace) -> int:
     for line in wrong:
         Console(stderr=True, soft_wrap=True, highlight=False).print(f"dacycle: warning: {line}")
     return FAILED if wrong else 0
+
+
+def _impact(given: argparse.Namespace) -> int:
+    for path in given.runs:
+        with open_run(path) as run:
+            table = impact_table(run, given.regions)
+        table.title = str(path)
+        _console().print(table)
+    return 0
 
 
 def _plot(given: argparse.Namespace) -> int:
@@ -265,7 +276,7 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         metavar="[NAME ...] run.nc",
         help="run files of da_cycle; before them, the pictures that are wanted: scores, "
-        "hovmoeller, innovations, desroziers, spectra, ranks, reliability, skill "
+        "hovmoeller, innovations, desroziers, spectra, impact, ranks, reliability, skill "
         "(default: all that there is data for)",
     )
     plot.add_argument(
@@ -289,6 +300,18 @@ def _parser() -> argparse.ArgumentParser:
     _add_runs(score)
     score.add_argument(
         "--published", type=Path, metavar="FILE", help="TOML table of published scores"
+    )
+
+    impact = _command(
+        commands,
+        "impact",
+        _impact,
+        "print what observations did to forecasts",
+        "dacycle impact run.nc\ndacycle impact run.nc --regions 4\ndacycle plot impact run.nc",
+    )
+    _add_runs(impact)
+    impact.add_argument(
+        "--regions", type=_positive, default=8, metavar="N", help="arcs of the circle (default: 8)"
     )
 
     sweep = _command(
@@ -349,6 +372,8 @@ def _parser() -> argparse.ArgumentParser:
         default=Path("b.nc"),
         metavar="FILE",
         help="file for &background (default: b.nc); a picture goes beside it",
+    )
+
     train = _command(
         commands,
         "train",

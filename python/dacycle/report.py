@@ -11,10 +11,12 @@ from rich.table import Table
 
 from dacycle.errors import RunFileError
 from dacycle.run_file import experiment
+from dacycle.verification.estimate import Estimate
+from dacycle.verification.impact import GroupImpact, by_kind, by_region, total_impact
 from dacycle.verification.scores import burn_in, read_scores, with_error
 from dacycle.verification.summary import summary
 
-__all__ = ["Published", "read_published", "score_table", "verification_table"]
+__all__ = ["Published", "impact_table", "read_published", "score_table", "verification_table"]
 
 MISSING = "-"
 
@@ -110,6 +112,53 @@ def verification_table(runs: Mapping[str, xr.Dataset]) -> Table | None:
             ]
             _add(table, title, cells)
     return table
+
+
+def impact_table(run: xr.Dataset, regions: int) -> Table:
+    """What observations did to forecasts: in all, by kind and by arcs of the circle.
+
+    Args:
+        run: an open run file.
+        regions: number of arcs of equal length.
+
+    Raises:
+        RunFileError: no observations were judged after burn-in.
+    """
+    total = total_impact(run)
+    table = Table(caption="mean a judged cycle ± standard error; below 0: observations helped")
+    for name in ("", "observations", "impact", "share", "beneficial"):
+        table.add_column(name, justify="right" if name else "left", no_wrap=True)
+    used = f"{total.cycles:,} cycles"
+    table.add_row("actual change of the error", used, _shown(total.actual), "", "")
+    table.add_row(
+        "its estimate", used, _shown(total.estimated), "", f"{total.beneficial.value:.0%}"
+    )
+    table.add_row("  over the actual", "", _shown(total.ratio), "", "")
+    table.add_row("  correlation", "", f"{total.correlation:.2f}", "", "")
+    if "obs_impact" not in run:
+        return table
+    edges = [run.sizes["x"] * k / regions for k in range(regions + 1)]
+    table.add_section()
+    for kind, one in by_kind(run).items():
+        _add_group(table, f"kind {kind}", one)
+    table.add_section()
+    for (first, end), one in by_region(run, edges).items():
+        _add_group(table, f"{first:g} to {end:g}", one)
+    return table
+
+
+def _add_group(table: Table, name: str, one: GroupImpact) -> None:
+    table.add_row(
+        name,
+        f"{one.observations:,}",
+        _shown(one.impact),
+        f"{one.share.value:.1%}",
+        f"{one.beneficial:.0%}",
+    )
+
+
+def _shown(estimate: Estimate) -> str:
+    return with_error(estimate.value, estimate.standard_error)
 
 
 def _add_scores(table: Table, runs: Sequence[xr.Dataset]) -> None:

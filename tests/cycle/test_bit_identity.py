@@ -42,6 +42,14 @@ BIASED: Groups = {
     "observation_bias": {"estimate": True, "random_walk": 0.01, "minimum_sd": 0.02},
 }
 
+IMPACT: Groups = {
+    "cycle": {"cycles": 300},
+    "ensemble": {"members": 1},
+    "variational": {"outer_loops": 2},
+    "observations": {"stride": 0.7, "offset": 0.3, "gross_error_limit": 3.0},
+    "impact": {"every": 3, "lead": 0.3, "norm": [9, 2], "regions": [0, 5, 6, 12], "denial": True},
+}
+
 
 def case(*parts: Groups) -> Groups:
     merged = COMMON
@@ -90,6 +98,8 @@ CASES: dict[str, Groups] = {
         {"local_particle_filter": {"kddm": True}, "ensemble": {"members": 10}},
     ),
     "var3d": case({"cycle": {"analysis": "var3d"}, "ensemble": {"members": 1}}),
+    "impact": case({"cycle": {"analysis": "var4d"}}, IMPACT, {"variational": {"window": 2}}),
+    "impact of var3d": case({"cycle": {"analysis": "var3d"}}, IMPACT),
     "ensemble of var3d": case(
         {"cycle": {"analysis": "var3d"}, "ensemble": {"members": 4}},
         {"background": {"covariance": "homogeneous", "sd": 0.6}, "variational": {"outer_loops": 2}},
@@ -366,7 +376,7 @@ WINDOWS = ["var4d, shift 2", "var4d, multiple", "fgat", "ienks, shift 2", "ienks
 LOCAL = ["interpolated weights", "adaptive radius"]
 """Ways of the local filter that reach beyond a slab each in their own manner."""
 
-REACHING = [*LOCAL, *OBSERVED, *ACROSS_SLABS, *CARRIED, *WINDOWS, "verification"]
+REACHING = [*LOCAL, *OBSERVED, *ACROSS_SLABS, *CARRIED, *WINDOWS, "verification", "impact"]
 
 
 @pytest.fixture(scope="module")
@@ -592,6 +602,8 @@ def test_between_analyses_the_state_is_the_forecast(run: Run, tmp_path: Path) ->
         np.testing.assert_array_equal(values["analysis"][1::2], analysis[1::2])
         assert (values["analysis"][::2] != analysis[::2]).all()
         assert (file["obs_qc"][:] == 0).all()
+
+
 @pytest.mark.parametrize("analysis", ["etkf", "letkf", "stochastic_enkf", "ensrf"])
 def test_a_smoother_changes_no_bit_of_its_filter(analysis: str, run: Run, tmp_path: Path) -> None:
     groups = case(LETKF, {"cycle": {"analysis": analysis, "cycles": 300}})
@@ -640,6 +652,21 @@ def test_verification_changes_no_bit_of_the_rest(run: Run, tmp_path: Path) -> No
         for name in without.variables:
             np.testing.assert_array_equal(without[name][:], verified[name][:])
     nothing = case(LETKF, {"verification": {"crps": False}})
+    assert same(run(nothing, tmp_path / "nothing"), tmp_path / "without" / "run.nc")
+
+
+def test_impact_changes_no_bit_of_the_rest(run: Run, tmp_path: Path) -> None:
+    """It is looked at only; with `every = 0` nothing is added."""
+    judged = with_points("impact", 40)
+    plain = {name: group for name, group in judged.items() if name != "impact"}
+    with (
+        netCDF4.Dataset(run(plain, tmp_path / "without")) as without,
+        netCDF4.Dataset(run(judged, tmp_path / "with")) as other,
+    ):
+        assert set(without.variables) < set(other.variables)
+        for name in without.variables:
+            np.testing.assert_array_equal(without[name][:], other[name][:])
+    nothing = nml.merge(plain, {"impact": {"every": 0}})
     assert same(run(nothing, tmp_path / "nothing"), tmp_path / "without" / "run.nc")
 
 

@@ -11,6 +11,7 @@ program tester
    use test_hybrid, only: test_hybrid_suite
    use test_ienks, only: test_ienks_suite
    use test_lagged_smoother, only: test_lagged_smoother_suite
+   use test_impact, only: test_impact_suite
    use test_letkf, only: test_letkf_suite
    use test_linear_algebra, only: test_linear_algebra_suite
    use test_namelists, only: test_namelists_suite
@@ -96,6 +97,8 @@ program tester
       call test_weak_constraint_suite(tests)
    case ('lagged_smoother')
       call test_lagged_smoother_suite(tests)
+   case ('impact')
+      call test_impact_suite(tests)
    end select
    if (tests%communicator%is_root()) print '(i0,a,i0,a)', tests%passed, ' passed, ', &
       tests%failed, ' failed'

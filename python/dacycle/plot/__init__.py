@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from dacycle.errors import RunFileError
 from dacycle.plot.desroziers import desroziers_by_region
 from dacycle.plot.hovmoeller import hovmoeller
+from dacycle.plot.impact import impact
 from dacycle.plot.innovations import innovations
 from dacycle.plot.lead_times import skill
 from dacycle.plot.ranks import ranks
@@ -19,11 +20,13 @@ from dacycle.plot.spectra import spectra_by_scale
 from dacycle.plot.style import RESOLUTION, styled
 from dacycle.verification.desroziers import was_assimilated
 from dacycle.verification.estimate import settled
+from dacycle.verification.impact import was_judged
 
 __all__ = [
     "NAMES",
     "desroziers_by_region",
     "hovmoeller",
+    "impact",
     "innovations",
     "plot_run",
     "ranks",
@@ -39,6 +42,7 @@ NEEDS = {
     "innovations": "a run file",
     "desroziers": "feedback in &output, and observations assimilated after burn-in",
     "spectra": "fields_every in &output, and fields after burn-in",
+    "impact": "every in &impact, and cycles judged after burn-in",
     "ranks": "rank_histogram in &verification",
     "reliability": "thresholds in &verification",
     "skill": "lead_times in &verification",
@@ -105,6 +109,7 @@ def _pictures(run: xr.Dataset, last: int) -> dict[str, Callable[[], Figure]]:
         "innovations": ("innovation_chi2" in run, lambda: innovations(run)),
         "desroziers": (was_assimilated(run), lambda: desroziers_by_region(run)),
         "spectra": (settled_fields, lambda: spectra_by_scale(run)),
+        "impact": (was_judged(run), lambda: impact(run)),
         "ranks": ("background_ranks" in run, lambda: ranks(run)),
         "reliability": ("event_forecasts" in run, lambda: reliability_diagram(run)),
         "skill": ("forecast_rmse" in run, lambda: skill(run)),

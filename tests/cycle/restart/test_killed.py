@@ -53,6 +53,11 @@ CASES: dict[str, Groups] = {
         "weak_constraint": {"forcings": "constant", "memory": 1.0, "added": "steps"},
     },
     "smoothed letkf": {"smoother": {"lag": 6}},
+    "impact": {
+        "cycle": {"analysis": "var4d"},
+        "ensemble": {"members": 1},
+        "impact": {"every": 3, "lead": 0.3, "regions": [0, 19], "denial": True},
+    },
     "ienks": {"cycle": {"analysis": "ienks"}, "ienks": {"window": 5}},
     "var4d, shift 4": {
         "cycle": {"analysis": "var4d"},
