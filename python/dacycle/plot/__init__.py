@@ -12,6 +12,7 @@ from dacycle.plot.desroziers import desroziers_by_region
 from dacycle.plot.hovmoeller import hovmoeller
 from dacycle.plot.innovations import innovations
 from dacycle.plot.lead_times import skill
+from dacycle.plot.minimisation import convergence_by_iteration, hessian_eigenvalues
 from dacycle.plot.ranks import ranks
 from dacycle.plot.reliability import reliability_diagram
 from dacycle.plot.scores import scores
@@ -22,7 +23,9 @@ from dacycle.verification.estimate import settled
 
 __all__ = [
     "NAMES",
+    "convergence_by_iteration",
     "desroziers_by_region",
+    "hessian_eigenvalues",
     "hovmoeller",
     "innovations",
     "plot_run",
@@ -39,6 +42,8 @@ NEEDS = {
     "innovations": "a run file",
     "desroziers": "feedback in &output, and observations assimilated after burn-in",
     "spectra": "fields_every in &output, and fields after burn-in",
+    "convergence": "iterations in &diagnostics, and a row after burn-in",
+    "hessian": "hessian in &diagnostics, and a row after burn-in",
     "ranks": "rank_histogram in &verification",
     "reliability": "thresholds in &verification",
     "skill": "lead_times in &verification",
@@ -99,12 +104,18 @@ def _pictures(run: xr.Dataset, last: int) -> dict[str, Callable[[], Figure]]:
     """What can be drawn, by name, in the order of `NAMES`."""
     fields = run.sizes.get("field_time", 0) > 0
     settled_fields = fields and bool(settled(run, run["field_time"].values[-1:]).any())
+
+    def diagnosed(name: str) -> bool:
+        return name in run and bool(settled(run, run["diagnosed_time"].values).any())
+
     conditions: dict[str, tuple[bool, Callable[[], Figure]]] = {
         "scores": (True, lambda: scores(run)),
         "hovmoeller": (fields, lambda: hovmoeller(run, last)),
         "innovations": ("innovation_chi2" in run, lambda: innovations(run)),
         "desroziers": (was_assimilated(run), lambda: desroziers_by_region(run)),
         "spectra": (settled_fields, lambda: spectra_by_scale(run)),
+        "convergence": (diagnosed("iterate_cost"), lambda: convergence_by_iteration(run)),
+        "hessian": (diagnosed("hessian_eigenvalues"), lambda: hessian_eigenvalues(run)),
         "ranks": ("background_ranks" in run, lambda: ranks(run)),
         "reliability": ("event_forecasts" in run, lambda: reliability_diagram(run)),
         "skill": ("forecast_rmse" in run, lambda: skill(run)),
