@@ -5,6 +5,8 @@ module da_analysis_factory
    use da_base_namelists, only: namelists_type
    use da_analysis_adaptive_inflation, only: adaptive_inflation_config, read_adaptive_inflation
    use da_analysis_baseline, only: new_climatology, new_free_run
+   use da_analysis_diagnostics_settings, only: diagnostics_config, minimised_run_type, &
+      read_diagnostics
    use da_analysis_denkf, only: new_denkf
    use da_analysis_eakf, only: new_eakf
    use da_analysis_enkf_n, only: enkf_n_config, new_enkf_n, read_enkf_n
@@ -54,6 +56,7 @@ contains
       type(local_particle_filter_config) :: particles
       type(localisation_config) :: localisation
       type(study_config) :: studied
+      type(diagnostics_config) :: diagnosed
       type(variational_config) :: variational
       type(background_config) :: background
       type(variational_type), allocatable :: variation
@@ -109,6 +112,9 @@ contains
                              "analysis = '"//name//"'")
             return
          end if
+         call read_diagnostics(namelists, minimised_run(variational, members), diagnosed, error)
+         if (allocated(error)) return
+         variational%minimisation%watched = diagnosed%iterations
          variation = new_variational(name, variational, background)
          variation%gross_error_limit = gross_error_limit
          call move_alloc(variation, analysis)
@@ -117,6 +123,7 @@ contains
          if (allocated(error)) return
          smoother = new_ienks(ienks)
          smoother%gross_error_limit = gross_error_limit
+         diagnosed%costs = .not. ienks%finite_size
          call move_alloc(smoother, analysis)
       end select
       if (allocated(error)) return
@@ -148,6 +155,7 @@ contains
       end if
       analysis%seed = seed
       analysis%studied = studied
+      analysis%diagnosed = diagnosed
 
    contains
 
@@ -156,6 +164,19 @@ contains
                           name//"' needs at least 2")
       end subroutine too_few
    end subroutine read_analysis
+
+   !> What settings of diagnostics must agree with.
+   pure function minimised_run(config, members) result(run)
+      type(variational_config), intent(in) :: config
+      integer, intent(in) :: members
+      type(minimised_run_type) :: run
+
+      run%members = members
+      run%outer_loops = config%minimisation%outer_loops
+      run%inner_iterations = config%minimisation%inner_iterations
+      run%keeps_vectors = config%minimisation%lanczos
+      run%preconditioned = config%minimisation%preconditioned
+   end function minimised_run
 
    !> Every scheme's groups, those of the default one active.
    subroutine document_analyses(namelists)
@@ -171,6 +192,7 @@ contains
       type(adaptive_inflation_config) :: adaptive_inflation
       type(observation_bias_config) :: bias
       type(study_config) :: studied
+      type(diagnostics_config) :: diagnosed
       type(variational_config) :: variational
       type(background_config) :: background
       type(ienks_config) :: ienks
@@ -190,6 +212,7 @@ contains
       call read_local_particle_filter(namelists, particles, error)
       call read_variational(namelists, 'var4d', variational, error)
       call read_background(namelists, background, error)
+      call read_diagnostics(namelists, minimised_run(variational, 1), diagnosed, error)
       call read_ienks(namelists, ienks, error)
       namelists%alternative = .false.
    end subroutine document_analyses

@@ -7,7 +7,7 @@
 !> of the identity in the 'bundle'. S = I + Y^T Y, w ← w + S^{-1} (Y^T d - w). Observations are
 !> assimilated once, shift one.
 module da_analysis_ienks
-   use da_base_kinds, only: wp
+   use da_base_kinds, only: wp, i8
    use da_base_domain, only: domain_type
    use da_base_error, only: error_type, run_error
    use da_base_inverse_root, only: apply_inverse_root
@@ -15,6 +15,8 @@ module da_analysis_ienks
    use da_base_mean_root, only: random_inverse_root, root_and_inverse
    use da_base_namelists, only: namelists_type
    use da_base_random, only: random_key_type, stream_rotation
+   use da_analysis_cost_function, only: squares
+   use da_analysis_diagnostics, only: note_costs
    use da_analysis_ensemble_filter, only: scale_by_errors
    use da_analysis_ensemble_space, only: project_observations
    use da_analysis_smoother, only: smoother_type, carried_start
@@ -184,6 +186,8 @@ contains
       real(wp) :: innovations(observations%n)
       real(wp) :: step(size(w))
       real(wp) :: remaining
+      real(wp), dimension(1) :: before, background_cost, observation_cost
+      integer(i8) :: used(1)
       integer :: iteration
       integer :: n
 
@@ -207,6 +211,9 @@ contains
          call scale_by_errors(here, hx, anomalies, innovations)
          call whiten(domain, here, anomalies, innovations, error)
          if (allocated(error)) return
+         background_cost = 0.5_wp*dot_product(w, w)
+         observation_cost = 0.5_wp*squares(domain, here%total, reshape(innovations, [here%n, 1]))
+         if (iteration == 1) before = observation_cost
          call project_observations(domain, observations, anomalies, innovations, gram, step)
          if (.not. all(abs(gram) <= huge(gram))) then
             call run_error(error, 'the ensemble is not finite any more: it has diverged')
@@ -229,6 +236,9 @@ contains
          w = w + step
          if (sqrt(dot_product(step, step)/n) < self%config%tolerance) exit
       end do
+      used = count(observations%used())
+      call domain%communicator%count_sums(used)
+      call note_costs(before, background_cost, observation_cost, used(1), ensemble)
    end subroutine find_weights
 
    !> T + w 1^T / sqrt(n - 1), as `transform_members` takes it.

@@ -3,6 +3,7 @@ module da_analysis_type
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
    use da_base_error, only: error_type
+   use da_analysis_diagnostics_settings, only: diagnostics_config
    use da_analysis_observation_bias, only: observe_bias
    use da_analysis_study, only: study_config, local_analysis_type
    use da_ensemble_type, only: ensemble_type, mean_of_members, spread_of_members
@@ -24,6 +25,7 @@ module da_analysis_type
       !> Whether it corrects whatever is appended to the state.
       logical :: augments = .false.
       type(study_config) :: studied
+      type(diagnostics_config) :: diagnosed
    contains
       procedure :: prepare
       procedure :: weighs_observations

@@ -12,6 +12,7 @@ module da_analysis_variational
    use da_analysis_conjugate_gradient, only: batch_products
    use da_analysis_cost_function, only: problem_type, minimisation_config, &
       variational_history_type, minimise_cost
+   use da_analysis_diagnostics, only: note_minimisation
    use da_analysis_smoother, only: smoother_type, carried_start
    use da_analysis_type, only: observe_background
    use da_analysis_window, only: new_window
@@ -25,6 +26,10 @@ module da_analysis_variational
    implicit none
    private
    public :: variational_type, variational_config, new_variational, read_variational
+
+   character(len=7), parameter :: known_solvers(2) = [character(len=7) :: 'cg', 'lanczos']
+   character(len=7), parameter :: known_preconditioners(2) = [character(len=7) :: 'none', &
+      'lanczos']
 
    !> `&variational`
    type :: variational_config
@@ -56,7 +61,11 @@ contains
       type(error_type), allocatable, intent(out) :: error
       integer, parameter :: longest_window = 1000
       type(variational_config) :: defaults
+      character(len=:), allocatable :: solver
+      character(len=:), allocatable :: preconditioner
 
+      solver = trim(known_solvers(1))
+      preconditioner = trim(known_preconditioners(1))
       call namelists%open_group('variational', 'Minimisation, used by analysis = ''var3d'' and '// &
                                 '''var4d''')
       call namelists%get('window', config%window, &
@@ -70,6 +79,22 @@ contains
       call namelists%get('gradient_reduction', config%minimisation%gradient_reduction, &
                          'an inner loop ends where the gradient''s norm has fallen to this '// &
                          'fraction', above=0.0_wp, maximum=1.0_wp)
+      call namelists%get('solver', solver, &
+                         'of inner loops: conjugate gradients, or the same with gradients that '// &
+                         'are kept, and kept orthogonal', known_solvers)
+      call namelists%get('preconditioner', preconditioner, &
+                         'of the second outer loop and those after: none, or by the Lanczos '// &
+                         'vectors of those before', known_preconditioners)
+      config%minimisation%lanczos = solver == 'lanczos'
+      config%minimisation%preconditioned = preconditioner == 'lanczos'
+      if (config%minimisation%preconditioned) then
+         if (.not. config%minimisation%lanczos) then
+            call namelists%reject('preconditioner', "= 'lanczos': needs solver = 'lanczos'")
+         else if (config%minimisation%outer_loops == 1) then
+            call namelists%reject('preconditioner', &
+                                  "= 'lanczos': is not used with outer_loops = 1")
+         end if
+      end if
       if (name == 'var3d') then
          if (config%window /= defaults%window) then
             call namelists%reject('window', "is not used with analysis = 'var3d'")
@@ -149,6 +174,8 @@ contains
       call new_window(self%model, domain, [back*self%steps], [observations], problem%window)
       if (self%window == 0) then
          call minimise_cost(self%minimisation, domain, problem, perturbations, ensemble%x, history)
+         call note_minimisation(self%diagnosed, self%seed, domain, cycle, problem, history, &
+                                ensemble)
          return
       end if
       associate (start => ensemble%carried(ensemble%place_of(carried_start))%x)
@@ -157,6 +184,7 @@ contains
          ensemble%x = problem%window%states(:, :, :, back*self%steps)
          if (back == self%window) start = problem%window%states(:, :, :, self%steps)
       end associate
+      call note_minimisation(self%diagnosed, self%seed, domain, cycle, problem, history, ensemble)
    end subroutine update
 
    !> The covariance of the background's errors in this cycle: the one that was prepared.

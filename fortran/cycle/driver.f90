@@ -10,6 +10,7 @@ module da_cycle_driver
    use da_base_timer, only: phase_analysis, phase_observations, phase_verification
    use da_analysis_type, only: observe_analysis
    use da_cycle_config, only: config_type
+   use da_cycle_diagnostics, only: add_diagnostic_tables, take_notes
    use da_cycle_estimates, only: scores_of_run, score_estimates
    use da_cycle_lead_times, only: verify_forecasts
    use da_cycle_past_truth, only: carry_past_truth, remember_truth
@@ -65,6 +66,8 @@ contains
          call system_clock(began)
          call new_tables(config%verification, run%truth%exists, config%cycles, config%interval, &
                          run%truth%last, tables)
+         call add_diagnostic_tables(config%analysis%diagnosed, config%analysis%window, &
+                                    config%cycles, config%interval, tables)
          call new_record(config%cycles, config%burn_in, tables, record)
          ensemble%members = config%ensemble%members
          allocate (ensemble%x(domain%n, config%model%components_in, ensemble%members))
@@ -196,6 +199,7 @@ contains
          call add_field(sds)
          call ensemble%mean(means(:, :, 2))
          call ensemble%spread(means(:, :, 2), sds(:, :, 2))
+         call take_notes(cycle, ensemble, record%tables)
          call verify_distribution(run, cycle, 'analysis', ensemble, record)
          call score(run, cycle, means(:, 1, :), sds(:, 1, :), observations, record, error)
          call score_estimates(domain, cycle, ensemble, means(:, :, 2), sds(:, :, 2), &

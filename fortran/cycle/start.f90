@@ -124,7 +124,8 @@ contains
 
       values = real(domain%n, wp)*config%model%components_in*config%ensemble%members
       needed = bytes_a_value*(values + real(config%cycles, wp) &
-                              *(scores_kept + config%verification%numbers_a_cycle()))
+                              *(scores_kept + config%verification%numbers_a_cycle() &
+                        + config%analysis%diagnosed%numbers_a_cycle()))
       if (config%verification%copies_ensemble()) needed = needed + bytes_a_value*values
       if (values > huge(domain%n)) then
          call input_error(error, config%namelist//': '//to_text(domain%n)//' points with '// &

@@ -33,6 +33,17 @@ VERIFICATION: Groups = {
     }
 }
 
+DIAGNOSTICS: Groups = {
+    "diagnostics": {
+        "iterations": True,
+        "hessian": "lanczos",
+        "vectors": 15,
+        "dfs_samples": 2,
+        "analysis_error": True,
+        "probes": 7,
+    }
+}
+
 ADAPTIVE: Groups = {"adaptive_inflation": {"scheme": "miyoshi2011", "sd": 0.1}}
 
 FORCED: Groups = {"cycle": {"model": "lorenz96_forced"}}
@@ -90,6 +101,18 @@ CASES: dict[str, Groups] = {
     "var4d": case(
         {"cycle": {"analysis": "var4d", "interval": 0.1}, "ensemble": {"members": 1}},
         {"variational": {"window": 3, "outer_loops": 2}, "background": {"factor": 0.005}},
+    ),
+    "diagnosed var4d": case(
+        {"cycle": {"analysis": "var4d", "interval": 0.1, "cycles": 300}},
+        {"variational": {"window": 3, "outer_loops": 2, "solver": "lanczos"}},
+        {"variational": {"preconditioner": "lanczos"}, "background": {"factor": 0.005}},
+        {"ensemble": {"members": 1}, "observations": {"stride": 1.7, "offset": 0.3}},
+        DIAGNOSTICS,
+    ),
+    "diagnosed ensemble of var3d": case(
+        {"cycle": {"analysis": "var3d", "cycles": 300}, "ensemble": {"members": 3}},
+        {"variational": {"solver": "lanczos"}, "observations": {"every": 2}},
+        {"diagnostics": {"every": 5, "hessian": "minimisation", "dfs_samples": 1}},
     ),
     "ienks": case(
         {"cycle": {"analysis": "ienks"}, "ensemble": {"members": 20}, "ienks": {"window": 4}}
@@ -281,7 +304,7 @@ ANALYSES = [
 LOCAL = ["interpolated weights", "adaptive radius"]
 """Ways of the local filter that reach beyond a slab each in their own manner."""
 
-REACHING = [*LOCAL, *OBSERVED, *ACROSS_SLABS, *CARRIED, "verification"]
+REACHING = [*LOCAL, *OBSERVED, *ACROSS_SLABS, *CARRIED, "verification", "diagnosed var4d"]
 
 
 @pytest.fixture(scope="module")

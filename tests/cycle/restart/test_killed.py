@@ -30,6 +30,12 @@ CASES: dict[str, Groups] = {
     "denkf": {"cycle": {"analysis": "denkf"}},
     "stochastic_enkf": {"cycle": {"analysis": "stochastic_enkf"}},
     "var4d": {"cycle": {"analysis": "var4d"}, "variational": {"window": 7}},
+    "diagnosed var4d": {
+        "cycle": {"analysis": "var4d"},
+        "variational": {"window": 3, "solver": "lanczos"},
+        "ensemble": {"members": 1},
+        "diagnostics": {"every": 4, "iterations": True, "hessian": "minimisation"},
+    },
     "ienks": {"cycle": {"analysis": "ienks"}, "ienks": {"window": 5}},
     "ensrf": {"cycle": {"analysis": "ensrf"}, "localisation": {"radius": 2.5}},
     "eakf": {"cycle": {"analysis": "eakf"}},
