@@ -27,6 +27,7 @@ contains
       type(variational_history_type), intent(in) :: history
       type(ensemble_type), intent(inout) :: ensemble
       real(wp) :: samples(ensemble%members, config%dfs_samples)
+      type(ritz_type) :: pairs
       integer(i8) :: used(1)
       integer :: last
 
@@ -42,7 +43,13 @@ contains
       call ensemble%note('inner_iterations', real(history%inner%iterations, wp))
       if (.not. config%is_due(cycle)) return
       if (config%iterations) call note_iterations(config, history, ensemble)
-      if (config%hessian) call note_hessian(config, seed, domain, cycle, problem, history, ensemble)
+      if (config%hessian) then
+         call note_hessian(config, seed, domain, cycle, problem, history, ensemble, pairs)
+      end if
+      if (config%analysis_error) then
+         call note_analysis_error(config, random_key_type(seed, stream_probes, cycle), domain, &
+                                  problem, pairs, ensemble)
+      end if
       if (config%dfs_samples > 0) then
          call sample_signal(problem, domain, random_key_type(seed, stream_probes, cycle), &
                             ensemble%members, samples)
@@ -99,7 +106,7 @@ contains
       call ensemble%note('iterate_gradient', reshape(gradient, [size(cost)]))
    end subroutine note_iterations
 
-   subroutine note_hessian(config, seed, domain, cycle, problem, history, ensemble)
+   subroutine note_hessian(config, seed, domain, cycle, problem, history, ensemble, pairs)
       type(diagnostics_config), intent(in) :: config
       integer, intent(in) :: seed
       type(domain_type), intent(inout) :: domain
@@ -107,11 +114,10 @@ contains
       type(problem_type), intent(in) :: problem
       type(variational_history_type), intent(in) :: history
       type(ensemble_type), intent(inout) :: ensemble
+      type(ritz_type), intent(out) :: pairs
       type(minimisation_type) :: separate
-      type(ritz_type) :: pairs
       real(wp), dimension(config%eigenvalues) :: values, residuals
       real(wp), dimension(ensemble%members) :: conditions
-      real(wp), dimension(size(ensemble%x, 1), size(ensemble%x, 2)) :: at_start, at_end
       integer :: i
       integer :: m
 
@@ -138,12 +144,26 @@ contains
       call ensemble%note('hessian_residuals', residuals)
       call ensemble%note('hessian_condition', [mean(conditions)])
       call ensemble%note('dfs_lanczos', [mean(signal_of_pairs(pairs))])
-      if (.not. config%analysis_error) return
-      call analysis_variances(problem, domain, random_key_type(seed, stream_probes, cycle), pairs, &
-                              config%probes, at_start, at_end)
+   end subroutine note_hessian
+
+   !> The sd of a single state's errors, at the window's end, and their mean at its start.
+   subroutine note_analysis_error(config, key, domain, problem, pairs, ensemble)
+      type(diagnostics_config), intent(in) :: config
+      type(random_key_type), intent(in) :: key
+      type(domain_type), intent(inout) :: domain
+      type(problem_type), intent(in) :: problem
+      type(ritz_type), intent(in) :: pairs
+      type(ensemble_type), intent(inout) :: ensemble
+      real(wp), dimension(size(ensemble%x, 1), size(ensemble%x, 2)) :: at_start, at_end
+
+      if (config%hessian) then
+         call analysis_variances(problem, domain, key, config%probes, at_start, at_end, pairs)
+      else
+         call analysis_variances(problem, domain, key, config%probes, at_start, at_end)
+      end if
       ensemble%sd = sqrt(at_end)
       call ensemble%note('smoothed_spread', sqrt(domain%mean_of_points(at_start(:, :1))))
-   end subroutine note_hessian
+   end subroutine note_analysis_error
 
    !> Their mean, and the standard error of that; of a single sample it is not known.
    subroutine note_samples(samples, ensemble)

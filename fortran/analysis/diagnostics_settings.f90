@@ -70,8 +70,9 @@ contains
                          'random vectors that estimate the degrees of freedom for signal; 0: '// &
                          'no such estimate', minimum=0)
       call namelists%get('analysis_error', config%analysis_error, &
-                         'of a single state, with hessian: the analysis sd is that of the '// &
-                         'inverse Hessian')
+                         'of a single state: the analysis sd is that of the inverse '// &
+                         'Hessian; with hessian, of its Lanczos vectors, else each probe has '// &
+                         'its own')
       call namelists%get('probes', config%probes, &
                          'with analysis_error: vectors that read its variances off, at '// &
                          'least; exact if there are as many as points', minimum=1)
@@ -99,9 +100,6 @@ contains
                                                        defaults%vectors, "hessian = 'lanczos'")
          if (.not. config%hessian) then
             call refuse_change('eigenvalues', config%eigenvalues, defaults%eigenvalues, 'hessian')
-            if (config%analysis_error) then
-               call namelists%reject('analysis_error', '= .true.: needs hessian')
-            end if
          end if
          if (.not. config%analysis_error) then
             call refuse_change('probes', config%probes, defaults%probes, 'analysis_error')
@@ -114,7 +112,7 @@ contains
          end if
          if (.not. config%asks()) then
             call refuse_change('every', config%every, defaults%every, &
-                               'iterations, hessian or dfs_samples')
+                               'iterations, hessian, dfs_samples or analysis_error')
          end if
       end subroutine check
 
@@ -133,7 +131,7 @@ contains
       class(diagnostics_config), intent(in) :: self
       logical :: yes
 
-      yes = self%iterations .or. self%hessian .or. self%dfs_samples > 0
+      yes = self%iterations .or. self%hessian .or. self%dfs_samples > 0 .or. self%analysis_error
    end function asks
 
    !> Whether this cycle is one of those that are looked at closely.

@@ -6,7 +6,8 @@ module da_analysis_hessian
    use da_base_random, only: random_key_type
    use da_analysis_conjugate_gradient, only: minimisation_type, minimise, batch_products
    use da_analysis_cost_function, only: problem_type
-   use da_analysis_lanczos, only: ritz_type, spectral_type, spectral_factor, controls_on_circle
+   use da_analysis_lanczos, only: ritz_type, spectral_type, ritz_pairs, spectral_factor, &
+      controls_on_circle
    use da_ensemble_initialise, only: draw_normal_field
    implicit none
    private
@@ -57,20 +58,22 @@ contains
    end subroutine sample_signal
 
    !> The variances of the analysis' errors, the diagonals of U A^{-1} U^T and of M U A^{-1} U^T
-   !> M^T, at the window's start and end, where A^{-1} is that of the pairs and one elsewhere: B
-   !> less what the pairs know (Fisher & Courtier 1995). variances(n, components).
+   !> M^T, at the window's start and end, variances(n, components). With pairs A^{-1} is theirs and
+   !> one elsewhere: B less what the pairs know (Fisher & Courtier 1995). Without, each vector that
+   !> is applied has its own Krylov space, from which A^{-1/2} is exact but for convergence (Chow &
+   !> Saad 2014): dearer, and right for a circle of any size.
    !>
-   !> They are the sums of squares of the columns of U A^{-1/2}. Columns that are far apart on the
-   !> circle are summed first, with random signs: their products, which then stand for zero, would
-   !> vanish exactly if the columns reached no further than half the distance.
-   subroutine analysis_variances(problem, domain, key, pairs, probes, at_start, at_end)
+   !> The variances are the sums of squares of the columns of U A^{-1/2}. Columns that are far apart
+   !> on the circle are summed first, with random signs: their products, which then stand for zero,
+   !> would vanish exactly if the columns reached no further than half the distance.
+   subroutine analysis_variances(problem, domain, key, probes, at_start, at_end, pairs)
       type(problem_type), intent(in) :: problem
       type(domain_type), intent(inout) :: domain
       type(random_key_type), intent(in) :: key
-      type(ritz_type), intent(in) :: pairs
       integer, intent(in) :: probes
       real(wp), intent(out) :: at_start(:, :)
       real(wp), intent(out) :: at_end(:, :)
+      type(ritz_type), intent(in), optional :: pairs
       type(spectral_type) :: root
       real(wp), dimension(domain%n, problem%covariance%components_in) :: signs
       real(wp), dimension(domain%n, problem%covariance%components_in, 1) :: v
@@ -80,7 +83,7 @@ contains
       integer :: c
       integer :: i
 
-      call spectral_factor(pairs, .true., huge(1.0_wp), root)
+      if (present(pairs)) call spectral_factor(pairs, .true., huge(1.0_wp), root)
       call draw_normal_field(domain, key, signs)
       signs = sign(1.0_wp, signs)
       at_start = 0
@@ -92,6 +95,7 @@ contains
             do i = 1, domain%n
                if (place_in_tooth(domain%first - 1 + i) == offset) v(i, c, 1) = signs(i, c)
             end do
+            if (.not. present(pairs)) call own_root(problem, domain, v, root)
             call root%apply(domain, v)
             call problem%covariance%forward(domain, v, dx)
             at_start = at_start + dx(:, :, 1)**2
@@ -111,4 +115,22 @@ contains
          place_in_tooth = point - 1 - int((tooth*domain%total)/teeth)
       end function place_in_tooth
    end subroutine analysis_variances
+
+   !> A^{-1/2} on the Krylov space of v.
+   subroutine own_root(problem, domain, v, root)
+      type(problem_type), intent(in) :: problem
+      type(domain_type), intent(inout) :: domain
+      real(wp), contiguous, intent(in) :: v(:, :, :)
+      type(spectral_type), intent(out) :: root
+      real(wp), parameter :: reduction = 1.0e-6_wp
+      integer, parameter :: most = 100
+      type(minimisation_type) :: history
+      type(ritz_type) :: pairs
+      real(wp), allocatable :: p(:, :, :)
+
+      allocate (p, mold=v)
+      call minimise(problem, domain, v, reduction, most, p, history, .true.)
+      call ritz_pairs(history, pairs)
+      call spectral_factor(pairs, .true., huge(1.0_wp), root)
+   end subroutine own_root
 end module da_analysis_hessian

@@ -44,6 +44,10 @@ contains
                            [(i*config%every*interval, i=1, cycles/config%every)])
       if (config%iterations) call add_iterations()
       if (config%hessian) call add_hessian()
+      if (config%analysis_error .and. window > 0) then
+         call add('smoothed_spread', 'root of the analysis error variance by the inverse '// &
+                  'Hessian at the window''s start')
+      end if
       if (config%dfs_samples > 0) then
          call add('dfs', 'degrees of freedom for signal, from random vectors')
          call add('dfs_error', 'standard error of dfs')
@@ -71,10 +75,6 @@ contains
                   ['eigenvalue'])
          call add('hessian_condition', 'largest over smallest Ritz value of the Hessian')
          call add('dfs_lanczos', 'degrees of freedom for signal, those of all Ritz values')
-         if (config%analysis_error .and. window > 0) then
-            call add('smoothed_spread', 'root of the analysis error variance by the inverse '// &
-                     'Hessian at the window''s start')
-         end if
       end subroutine add_hessian
 
       !> Single numbers are reported, the rest is for pictures.

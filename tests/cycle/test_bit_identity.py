@@ -109,6 +109,11 @@ CASES: dict[str, Groups] = {
         {"ensemble": {"members": 1}, "observations": {"stride": 1.7, "offset": 0.3}},
         DIAGNOSTICS,
     ),
+    "probed var4d": case(
+        {"cycle": {"analysis": "var4d", "cycles": 100, "burn_in": 10}},
+        {"variational": {"window": 2}, "ensemble": {"members": 1}},
+        {"diagnostics": {"analysis_error": True, "probes": 6}},
+    ),
     "diagnosed ensemble of var3d": case(
         {"cycle": {"analysis": "var3d", "cycles": 300}, "ensemble": {"members": 3}},
         {"variational": {"solver": "lanczos"}, "observations": {"every": 2}},

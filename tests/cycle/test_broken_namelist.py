@@ -396,12 +396,6 @@ TOGETHER = {
         "&diagnostics hessian = 'minimisation' /",
         "line 4: &diagnostics hessian preconditioner take 'lanczos'",
     ),
-    "an analysis error without a Hessian": (
-        "&cycle analysis = 'var4d' /\n"
-        "&ensemble members = 1 /\n"
-        "&diagnostics analysis_error = .true. /",
-        "line 3: &diagnostics analysis_error needs hessian",
-    ),
     "an analysis error of members": (
         "&cycle analysis = 'var4d' /\n"
         "&ensemble members = 4 /\n"

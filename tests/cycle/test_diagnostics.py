@@ -117,6 +117,16 @@ def test_the_spread_is_that_of_the_analysis_error(told: xr.Dataset) -> None:
     assert 0.7 < spread / rmse < 1.3
 
 
+def test_probes_with_vectors_of_their_own_agree(
+    load: Callable[..., xr.Dataset], told: xr.Dataset
+) -> None:
+    few: Groups = {"cycle": {"cycles": 20, "burn_in": 5}}
+    probed = load(few, {"diagnostics": {"analysis_error": True}})
+    assert "hessian_eigenvalues" not in probed.variables
+    np.testing.assert_allclose(probed.analysis_sd, told.analysis_sd[:20], rtol=1e-6)
+    np.testing.assert_allclose(probed.smoothed_spread, told.smoothed_spread[:20], rtol=1e-6)
+
+
 def test_statements_agree_with_rows(told: xr.Dataset) -> None:
     assert table_disagreements(told) == []
 

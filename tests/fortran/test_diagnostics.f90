@@ -47,7 +47,8 @@ contains
       type(ritz_type) :: pairs
       real(wp), allocatable :: x(:, :, :)
       real(wp), dimension(points, points, 1) :: hessian, root, at_end
-      real(wp), dimension(domain%n, 1) :: variance, variance_at_end
+      real(wp), dimension(domain%n, 1) :: variance, variance_at_end, own_variance, &
+         own_variance_at_end
       real(wp), dimension(points, points) :: inverse, expected, expected_at_end
       real(wp) :: difference(2)
       integer :: i
@@ -55,7 +56,12 @@ contains
       call set_up(domain, 1, problem, x)
       call find_basis(problem, domain, key, [domain%n, 1, 1], points, history)
       call ritz_pairs(history, pairs)
-      call analysis_variances(problem, domain, key, pairs, points, variance, variance_at_end)
+      call analysis_variances(problem, domain, key, points, variance, variance_at_end, pairs)
+      call analysis_variances(problem, domain, key, points, own_variance, own_variance_at_end)
+      call tests%check_small(maxval(abs(own_variance - variance)), 1.0e-7_wp, &
+                             'variances by Krylov spaces of their own')
+      call tests%check_small(maxval(abs(own_variance_at_end - variance_at_end)), 1.0e-7_wp, &
+                             'and at the end')
       call set_up(whole, 1, problem_whole, x)
       call dense_matrices(whole, 1, problem_whole, hessian, root, at_end)
       inverse = inverse_of(hessian(:, :, 1))
@@ -90,7 +96,8 @@ contains
       allocate (nothing%rank(1), source=0)
       allocate (nothing%basis(domain%n, 1, 1, 0))
       call ritz_pairs(nothing, no_pairs)
-      call analysis_variances(problem, domain, key, no_pairs, two_teeth, variance, variance_at_end)
+      call analysis_variances(problem, domain, key, two_teeth, variance, variance_at_end, &
+                              no_pairs)
       row = row_of_covariances()
       call tests%check_small(maxval(abs(variance - row(0, 1))), 2.0e-3_wp, &
                              'combs read off the variances of B')
