@@ -5,6 +5,8 @@ module da_analysis_factory
    use da_base_namelists, only: namelists_type
    use da_analysis_adaptive_inflation, only: adaptive_inflation_config, read_adaptive_inflation
    use da_analysis_baseline, only: new_climatology, new_free_run
+   use da_analysis_diagnostics_settings, only: diagnostics_config, minimised_run_type, &
+      read_diagnostics
    use da_analysis_denkf, only: new_denkf
    use da_analysis_eakf, only: new_eakf
    use da_analysis_enkf_n, only: enkf_n_config, new_enkf_n, read_enkf_n
@@ -60,6 +62,7 @@ contains
       type(local_particle_filter_config) :: particles
       type(localisation_config) :: localisation
       type(study_config) :: studied
+      type(diagnostics_config) :: diagnosed
       type(variational_config) :: variational
       type(background_config) :: background
       type(hybrid_config) :: hybrid
@@ -131,6 +134,7 @@ contains
          if (allocated(error)) return
          smoother = new_ienks(ienks)
          smoother%gross_error_limit = gross_error_limit
+         diagnosed%costs = .not. ienks%finite_size
          call move_alloc(smoother, analysis)
       end select
       if (allocated(error)) return
@@ -164,9 +168,11 @@ contains
       end if
       analysis%seed = seed
       analysis%studied = studied
+      analysis%diagnosed = diagnosed
 
    contains
 
+      !> What variational analyses are made of, with an ensemble filter beside them or not.
       subroutine read_variation(beside, error)
          logical, intent(in) :: beside
          type(error_type), allocatable, intent(out) :: error
@@ -187,6 +193,15 @@ contains
                              "analysis = '"//name//"'")
          else if (beside .and. members < 2) then
             call too_few()
+         end if
+         if (allocated(error) .or. beside) return
+         call read_diagnostics(namelists, minimised_run(variational, members), diagnosed, error)
+         if (allocated(error)) return
+         variational%minimisation%watched = diagnosed%iterations
+         if (diagnosed%analysis_error .and. (weak_constraint%active .or. variational%multiple .or. &
+                                             (name == 'var3d' .and. variational%window > 1))) then
+            call input_error(error, namelists%file//': &diagnostics analysis_error = .true.: is '// &
+                             'for 3D-Var, and 4D-Var without &weak_constraint and multiple')
          end if
       end subroutine read_variation
 
@@ -240,6 +255,18 @@ contains
                           'ensembles beside a variational analysis; use posterior')
       end if
    end subroutine read_filter_beside
+   !> What settings of diagnostics must agree with.
+   pure function minimised_run(config, members) result(run)
+      type(variational_config), intent(in) :: config
+      integer, intent(in) :: members
+      type(minimised_run_type) :: run
+
+      run%members = members
+      run%outer_loops = config%minimisation%outer_loops
+      run%inner_iterations = config%minimisation%inner_iterations
+      run%keeps_vectors = config%minimisation%lanczos
+      run%preconditioned = config%minimisation%preconditioned
+   end function minimised_run
 
    !> Every scheme's groups, those of the default one active.
    subroutine document_analyses(namelists)
@@ -256,6 +283,7 @@ contains
       type(observation_bias_config) :: bias
       type(study_config) :: studied
       integer :: lag
+      type(diagnostics_config) :: diagnosed
       type(variational_config) :: variational
       type(background_config) :: background
       type(hybrid_config) :: hybrid
@@ -281,6 +309,7 @@ contains
       call read_hybrid(namelists, 'e4dvar', .true., 2, hybrid, error)
       call read_background(namelists, background, error)
       call read_weak_constraint(namelists, weak_constraint, error)
+      call read_diagnostics(namelists, minimised_run(variational, 1), diagnosed, error)
       call read_ienks(namelists, ienks, error)
       namelists%alternative = .false.
    end subroutine document_analyses

@@ -16,6 +16,7 @@ module da_analysis_ienks
    use da_base_random, only: random_key_type, stream_rotation
    use da_base_reproducible_sum, only: sum_columns
    use da_base_text, only: to_text
+   use da_analysis_diagnostics, only: note_costs
    use da_analysis_ensemble_filter, only: scale_by_errors
    use da_analysis_ensemble_space, only: project_observations
    use da_analysis_smoother, only: smoother_type, carried_start, carried_end
@@ -261,7 +262,10 @@ contains
       real(wp) :: cost
       real(wp) :: lowest
       real(wp) :: remaining
+      real(wp), dimension(1) :: before, background_cost, observation_cost
+      integer(i8) :: used(1)
       integer :: iteration
+      integer :: k
       integer :: n
 
       n = size(w)
@@ -295,6 +299,9 @@ contains
             cycle
          end if
          lowest = cost
+         if (iteration == 1) before = 0.5_wp*squares
+         background_cost = 0.5_wp*dot_product(w, w)
+         observation_cost = 0.5_wp*squares
          gram = matmul(transpose(inverse), matmul(products, inverse))
          step = matmul(transpose(inverse), gradient)
          precision = prior_precision(self%config, n, remaining, w)
@@ -312,6 +319,9 @@ contains
          w = w + step
          if (sqrt(dot_product(step, step)/n) < self%config%tolerance) exit
       end do
+      used = sum([(count(observations(k)%used()), k=1, size(observations))])
+      call domain%communicator%count_sums(used)
+      call note_costs(before, background_cost, observation_cost, used(1), ensemble)
    end subroutine find_weights
 
    !> Carry the ensemble to the observations of the window, and project them onto it: Y^T Y, Y^T d

@@ -3,6 +3,7 @@ module da_analysis_type
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
    use da_base_error, only: error_type
+   use da_analysis_diagnostics_settings, only: diagnostics_config
    use da_analysis_observation_bias, only: observe_bias
    use da_analysis_observation_impact, only: forecast_aspect_type, impact_type
    use da_analysis_study, only: study_config, local_analysis_type
@@ -33,6 +34,7 @@ module da_analysis_type
       !> Whether it has an adjoint, which tells the observations' impact on forecasts.
       logical :: tells_impact = .false.
       type(study_config) :: studied
+      type(diagnostics_config) :: diagnosed
    contains
       procedure :: prepare
       procedure :: weighs_observations

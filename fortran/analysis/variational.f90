@@ -13,6 +13,7 @@ module da_analysis_variational
    use da_analysis_conjugate_gradient, only: batch_products
    use da_analysis_cost_function, only: problem_type, minimisation_config, &
       variational_history_type, minimise_cost
+   use da_analysis_diagnostics, only: note_minimisation
    use da_analysis_observation_impact, only: forecast_aspect_type, impact_type, &
       impact_of_problem, analyse, forecast_errors
    use da_analysis_problem_operators, only: list_problem
@@ -32,6 +33,10 @@ module da_analysis_variational
    implicit none
    private
    public :: variational_type, variational_config, new_variational, read_variational
+
+   character(len=7), parameter :: known_solvers(2) = [character(len=7) :: 'cg', 'lanczos']
+   character(len=7), parameter :: known_preconditioners(2) = [character(len=7) :: 'none', &
+      'lanczos']
 
    !> `&variational`
    type :: variational_config
@@ -72,8 +77,12 @@ contains
       type(variational_config), intent(inout) :: config
       type(error_type), allocatable, intent(out) :: error
       integer, parameter :: longest_window = 1000
+      character(len=:), allocatable :: solver
+      character(len=:), allocatable :: preconditioner
 
       if (three_dimensional(name)) config%window = 0
+      solver = trim(known_solvers(1))
+      preconditioner = trim(known_preconditioners(1))
       call namelists%open_group('variational', 'Minimisation, used by analysis = ''var3d'', '// &
                                 '''var4d'', ''e3dvar'', ''e4dvar'' and ''4denvar''')
       call namelists%get('window', config%window, &
@@ -96,6 +105,22 @@ contains
       call namelists%get('gradient_reduction', config%minimisation%gradient_reduction, &
                          'an inner loop ends where the gradient''s norm has fallen to this '// &
                          'fraction', above=0.0_wp, maximum=1.0_wp)
+      call namelists%get('solver', solver, &
+                         'of inner loops: conjugate gradients, or the same with gradients that '// &
+                         'are kept, and kept orthogonal', known_solvers)
+      call namelists%get('preconditioner', preconditioner, &
+                         'of the second outer loop and those after: none, or by the Lanczos '// &
+                         'vectors of those before', known_preconditioners)
+      config%minimisation%lanczos = solver == 'lanczos'
+      config%minimisation%preconditioned = preconditioner == 'lanczos'
+      if (config%minimisation%preconditioned) then
+         if (.not. config%minimisation%lanczos) then
+            call namelists%reject('preconditioner', "= 'lanczos': needs solver = 'lanczos'")
+         else if (config%minimisation%outer_loops == 1) then
+            call namelists%reject('preconditioner', &
+                                  "= 'lanczos': is not used with outer_loops = 1")
+         end if
+      end if
       if (config%multiple .and. name /= 'var4d') then
          call namelists%reject('multiple', "is not used with analysis = '"//name//"'")
       end if
@@ -263,6 +288,7 @@ contains
       type(observations_type), intent(in) :: observations
       type(ensemble_type), intent(inout) :: ensemble
       type(problem_type) :: problem
+      type(variational_history_type) :: history
       type(observations_type) :: groups(size(past) + 1)
       real(wp), dimension(size(past) + 1) :: weights, balanced
       real(wp), allocatable, dimension(:, :, :) :: control, background
@@ -292,6 +318,7 @@ contains
          call move_alloc(background, control)
          call solve(balanced)
       end if
+      call note_minimisation(self%diagnosed, self%seed, domain, cycle, problem, history, ensemble)
       call self%keep_smoothed(problem%window%states(:, :, :, 0), ensemble)
       ensemble%x = problem%window%states(:, :, :, sum(steps))
       do k = size(groups) - self%shift + 1, size(past)
@@ -302,7 +329,6 @@ contains
 
       subroutine solve(weights)
          real(wp), intent(in) :: weights(:)
-         type(variational_history_type) :: history
          real(wp), allocatable :: perturbations(:, :)
 
          call new_window(self%model, domain, steps, groups, problem%window, weights)
@@ -346,6 +372,7 @@ contains
       call new_fgat_window(self%model, domain, trajectory, groups, problem%window)
       call perturb_window(self, cycle, groups, weights, ensemble%members, perturbations)
       call minimise_cost(self%minimisation, domain, problem, perturbations, ensemble%x, history)
+      call note_minimisation(self%diagnosed, self%seed, domain, cycle, problem, history, ensemble)
       do k = 1, times - 1
          call observe_states(domain, problem%window%states(:, :, :, k), past(k))
       end do

@@ -43,9 +43,12 @@ module da_analysis_window
       integer :: rows = 0
       !> Observations of the window on all ranks, used or not.
       integer(i8) :: total = 0
+      !> Of this rank's those that are used.
+      integer(i8) :: used = 0
    contains
       procedure :: linearise
       procedure :: tl
+      procedure :: tl_to_end
       procedure :: ad
    end type window_type
 
@@ -76,6 +79,7 @@ contains
             part%before = window%rows
             window%rows = window%rows + group%n
             window%total = window%total + group%total
+            window%used = window%used + count(group%used())
          end associate
       end do
    end subroutine new_window
@@ -179,6 +183,21 @@ contains
          end associate
       end do
    end subroutine tl
+
+   !> dx at the window's start ← the tangent linear model's at its end.
+   subroutine tl_to_end(self, domain, dx)
+      class(window_type), intent(in) :: self
+      type(domain_type), intent(inout) :: domain
+      real(wp), contiguous, intent(inout) :: dx(:, :, :)
+      real(wp), allocatable :: now(:, :, :)
+      integer :: step
+
+      now = dx
+      do step = 0, sum(self%parts%steps) - 1
+         call self%model%tl(domain, self%states(:, :, :, step), now, dx)
+         now = dx
+      end do
+   end subroutine tl_to_end
 
    !> dx = G^T dy about the trajectory.
    subroutine ad(self, domain, dy, dx)

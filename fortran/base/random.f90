@@ -14,7 +14,7 @@ module da_base_random
    public :: stream_gross_errors, stream_correlated_errors
    public :: stream_model_error, stream_truth_error, stream_first_parameters
    public :: stream_parameter_walk, stream_first_bias, stream_bias_walk, stream_resampling
-   public :: stream_ranks, stream_checks
+   public :: stream_ranks, stream_checks, stream_hessian, stream_probes
 
    integer, parameter :: stream_truth = 1
    integer, parameter :: stream_ensemble = 2
@@ -35,6 +35,8 @@ module da_base_random
    integer, parameter :: stream_resampling = 17
    integer, parameter :: stream_ranks = 18
    integer, parameter :: stream_checks = 19
+   integer, parameter :: stream_hessian = 20
+   integer, parameter :: stream_probes = 21
 
    !> Which sequence of numbers is meant.
    type :: random_key_type

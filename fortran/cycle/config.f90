@@ -253,6 +253,14 @@ contains
       end if
       call check_study(file, config, error)
       if (allocated(error)) return
+      associate (every => config%analysis%diagnosed%every)
+         if (config%cycles/every <= config%burn_in/every) then
+            call input_error(error, file//': &diagnostics every = '//to_text(every)// &
+                             ': no minimisation after burn_in = '//to_text(config%burn_in)// &
+                             ' of '//to_text(config%cycles)//' cycles is looked at')
+            return
+         end if
+      end associate
       call count_steps(file, config%interval, config%model, config%model%name, config%steps, error)
       if (allocated(error)) return
       config%analysis%steps = config%steps

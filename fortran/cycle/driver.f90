@@ -11,6 +11,7 @@ module da_cycle_driver
    use da_analysis_observation_impact, only: impact_type
    use da_analysis_type, only: observe_analysis
    use da_cycle_config, only: config_type
+   use da_cycle_diagnostics, only: add_diagnostic_tables, take_notes
    use da_cycle_estimates, only: scores_of_run, score_estimates
    use da_cycle_impact, only: judge_observations, keep_impact
    use da_cycle_lag_scores, only: add_lag_table, score_lags
@@ -72,6 +73,8 @@ contains
          if (run%truth%exists) call add_lag_table(config%analysis%lags(), tables)
          call add_impact_tables(config%impact, config%cycles, config%interval, run%truth%last, &
                                 tables)
+         call add_diagnostic_tables(config%analysis%diagnosed, config%analysis%window, &
+                                    config%cycles, config%interval, tables)
          call new_record(config%cycles, config%burn_in, tables, record)
          ensemble%members = config%ensemble%members
          allocate (ensemble%x(domain%n, config%model%components_in, ensemble%members))
@@ -212,6 +215,7 @@ contains
          call add_field(sds)
          call ensemble%mean(means(:, :, 2))
          call ensemble%spread(means(:, :, 2), sds(:, :, 2))
+         call take_notes(cycle, ensemble, record%tables)
          call verify_distribution(run, cycle, 'analysis', ensemble, record)
          call score(run, cycle, means(:, 1, :), sds(:, 1, :), observations, record, error)
          call score_estimates(domain, cycle, config%analysis%is_due(cycle), ensemble, &

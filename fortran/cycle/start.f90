@@ -151,7 +151,8 @@ contains
       values = real(domain%n, wp)*config%model%components_in*config%ensemble%members
       needed = bytes_a_value*(values + real(config%cycles, wp) &
                               *(scores_kept + config%verification%numbers_a_cycle() &
-                                + config%impact%numbers_a_cycle()))
+                                + config%impact%numbers_a_cycle() &
+                                + config%analysis%diagnosed%numbers_a_cycle()))
       if (config%verification%copies_ensemble()) needed = needed + bytes_a_value*values
       needed = needed + 2*bytes_a_value*values*config%analysis%lags()
       values = values*max(1, config%analysis%lags())

@@ -4,7 +4,15 @@ module da_ensemble_type
    use da_ensemble_carried, only: carried_type
    implicit none
    private
-   public :: ensemble_type, mean_of_members, spread_of_members
+   public :: ensemble_type, note_type, mean_of_members, spread_of_members
+
+   integer, parameter :: note_length = 32
+
+   !> Numbers that a scheme tells of one cycle's analysis, the same on all ranks.
+   type :: note_type
+      character(len=note_length) :: name = ''
+      real(wp), allocatable :: values(:)
+   end type note_type
 
    !> x(n, components, members), state index fastest.
    type :: ensemble_type
@@ -14,7 +22,13 @@ module da_ensemble_type
       integer :: parameters = 0
       !> What else goes on from cycle to cycle.
       type(carried_type), allocatable :: carried(:)
+      !> What the last analysis tells of itself, for the record.
+      type(note_type), allocatable :: notes(:)
+      !> Standard deviation of a single state's errors, sd(n, components), where the last analysis
+      !> tells it.
+      real(wp), allocatable :: sd(:, :)
    contains
+      procedure :: note
       procedure :: mean
       procedure :: spread => standard_deviation
       procedure :: states
@@ -32,13 +46,14 @@ contains
       call mean_of_members(size(average), self%members, self%x, average)
    end subroutine mean
 
-   !> sd(n, components), zero for a single member.
+   !> sd(n, components); of a single member what its analysis tells, else zero.
    subroutine standard_deviation(self, average, sd)
       class(ensemble_type), intent(in) :: self
       real(wp), intent(in) :: average(:, :)
       real(wp), intent(out) :: sd(:, :)
 
       call spread_of_members(size(average), self%members, self%x, average, sd)
+      if (allocated(self%sd)) sd = self%sd
    end subroutine standard_deviation
 
    !> The components of a point that are state.
@@ -69,6 +84,19 @@ contains
       more(before + 1)%x = x
       call move_alloc(more, self%carried)
    end subroutine carry
+
+   !> One more thing to tell of this cycle's analysis.
+   pure subroutine note(self, name, values)
+      class(ensemble_type), intent(inout) :: self
+      character(len=*), intent(in) :: name
+      real(wp), intent(in) :: values(:)
+      type(note_type) :: one
+
+      if (.not. allocated(self%notes)) allocate (self%notes(0))
+      one%name = name
+      one%values = values
+      self%notes = [self%notes, one]
+   end subroutine note
 
    !> Where the field of that name stands in `carried`; 0: there is none.
    pure function place_of(self, name) result(place)

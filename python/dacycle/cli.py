@@ -14,8 +14,6 @@ from rich.console import Console
 
 from dacycle import runner
 from dacycle.errors import DacycleError, RunError, RunFileError, TrainingError
-from dacycle.report import read_published, score_table, verification_table
-from dacycle.errors import DacycleError, RunError, RunFileError
 from dacycle.report import impact_table, read_published, score_table, verification_table
 from dacycle.run_file import open_run
 from dacycle.verification.scores import disagreements

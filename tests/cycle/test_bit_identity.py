@@ -33,6 +33,17 @@ VERIFICATION: Groups = {
     }
 }
 
+DIAGNOSTICS: Groups = {
+    "diagnostics": {
+        "iterations": True,
+        "hessian": "lanczos",
+        "vectors": 15,
+        "dfs_samples": 2,
+        "analysis_error": True,
+        "probes": 7,
+    }
+}
+
 ADAPTIVE: Groups = {"adaptive_inflation": {"scheme": "miyoshi2011", "sd": 0.1}}
 
 FORCED: Groups = {"cycle": {"model": "lorenz96_forced"}}
@@ -152,6 +163,23 @@ CASES: dict[str, Groups] = {
         {"cycle": {"analysis": "var4d", "cycles": 400}, "ensemble": {"members": 3}},
         {"variational": {"window": 2}, "model_error": {"sd": 0.5, "truth_sd": 0.5}},
         {"weak_constraint": {"forcings": "cycle", "covariance": "climatology", "factor": 1e-3}},
+    ),
+    "diagnosed var4d": case(
+        {"cycle": {"analysis": "var4d", "interval": 0.1, "cycles": 300}},
+        {"variational": {"window": 3, "outer_loops": 2, "solver": "lanczos"}},
+        {"variational": {"preconditioner": "lanczos"}, "background": {"factor": 0.005}},
+        {"ensemble": {"members": 1}, "observations": {"stride": 1.7, "offset": 0.3}},
+        DIAGNOSTICS,
+    ),
+    "probed var4d": case(
+        {"cycle": {"analysis": "var4d", "cycles": 100, "burn_in": 10}},
+        {"variational": {"window": 2}, "ensemble": {"members": 1}},
+        {"diagnostics": {"analysis_error": True, "probes": 6}},
+    ),
+    "diagnosed ensemble of var3d": case(
+        {"cycle": {"analysis": "var3d", "cycles": 300}, "ensemble": {"members": 3}},
+        {"variational": {"solver": "lanczos"}, "observations": {"every": 2}},
+        {"diagnostics": {"every": 5, "hessian": "minimisation", "dfs_samples": 1}},
     ),
     "ienks": case(
         {"cycle": {"analysis": "ienks"}, "ensemble": {"members": 20}, "ienks": {"window": 4}}
@@ -377,6 +405,7 @@ LOCAL = ["interpolated weights", "adaptive radius"]
 """Ways of the local filter that reach beyond a slab each in their own manner."""
 
 REACHING = [*LOCAL, *OBSERVED, *ACROSS_SLABS, *CARRIED, *WINDOWS, "verification", "impact"]
+REACHING = [*LOCAL, *OBSERVED, *ACROSS_SLABS, *CARRIED, "verification", "diagnosed var4d"]
 
 
 @pytest.fixture(scope="module")

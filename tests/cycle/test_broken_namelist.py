@@ -475,6 +475,61 @@ TOGETHER = {
         "&truth source = 'file', file = 'x.nc' /\n&model_error truth_sd = 1.0 /",
         "&model_error truth_sd not used &truth source = 'file'",
     ),
+    "diagnostics of a filter": (
+        "&diagnostics hessian = 'lanczos' /",
+        "&diagnostics",
+    ),
+    "a preconditioner without vectors": (
+        "&cycle analysis = 'var4d' /\n"
+        "&ensemble members = 1 /\n"
+        "&variational preconditioner = 'lanczos', outer_loops = 2 /",
+        "line 3: &variational preconditioner needs solver = 'lanczos'",
+    ),
+    "a preconditioner of one loop": (
+        "&cycle analysis = 'var4d' /\n"
+        "&ensemble members = 1 /\n"
+        "&variational preconditioner = 'lanczos', solver = 'lanczos', outer_loops = 1 /",
+        "line 3: &variational preconditioner not used outer_loops = 1",
+    ),
+    "a Hessian of vectors that are not kept": (
+        "&cycle analysis = 'var4d' /\n"
+        "&ensemble members = 1 /\n"
+        "&diagnostics hessian = 'minimisation' /",
+        "line 3: &diagnostics hessian needs solver = 'lanczos' &variational",
+    ),
+    "the Hessian of a preconditioned loop": (
+        "&cycle analysis = 'var4d' /\n"
+        "&ensemble members = 1 /\n"
+        "&variational solver = 'lanczos', preconditioner = 'lanczos', outer_loops = 2 /\n"
+        "&diagnostics hessian = 'minimisation' /",
+        "line 4: &diagnostics hessian preconditioner take 'lanczos'",
+    ),
+    "an analysis error of members": (
+        "&cycle analysis = 'var4d' /\n"
+        "&ensemble members = 4 /\n"
+        "&diagnostics hessian = 'lanczos', analysis_error = .true. /",
+        "line 3: &diagnostics analysis_error members = 4 spread of their own",
+    ),
+    "an analysis error now and then": (
+        "&cycle analysis = 'var4d' /\n"
+        "&ensemble members = 1 /\n"
+        "&diagnostics hessian = 'lanczos', analysis_error = .true., every = 2 /",
+        "line 3: &diagnostics every = 2 must be 1",
+    ),
+    "Lanczos vectors for nothing": (
+        "&cycle analysis = 'var4d' /\n&ensemble members = 1 /\n&diagnostics vectors = 3 /",
+        "line 3: &diagnostics vectors not used without hessian = 'lanczos'",
+    ),
+    "diagnostics of nothing": (
+        "&cycle analysis = 'var4d' /\n&ensemble members = 1 /\n&diagnostics every = 3 /",
+        "line 3: &diagnostics every not used without",
+    ),
+    "diagnostics after the end": (
+        "&cycle analysis = 'var4d' /\n"
+        "&ensemble members = 1 /\n"
+        "&diagnostics iterations = .true., every = 1001 /",
+        "&diagnostics every = 1001 no minimisation after burn_in",
+    ),
     "CRPS without a truth": (
         "&truth source = 'none' /\n&observations source = 'file', file = 'x.nc' /\n"
         "&verification crps = .true. /",

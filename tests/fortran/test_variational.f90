@@ -24,9 +24,9 @@ module test_variational
    use testing, only: testing_type
    implicit none
    private
-   public :: test_variational_suite, eliminate, dense
+   public :: test_variational_suite, eliminate, dense, make_window, row_of_covariances
 
-   integer, parameter :: points = 41
+   integer, parameter, public :: points = 41
    integer, parameter :: members = 5
    integer, parameter :: lags = 6
 

@@ -28,6 +28,8 @@ program tester
    use test_sums, only: test_sums_suite
    use test_treatment, only: test_treatment_suite
    use test_verification, only: test_verification_suite
+   use test_lanczos, only: test_lanczos_suite
+   use test_diagnostics, only: test_diagnostics_suite
    use test_variational, only: test_variational_suite
    use test_windows, only: test_windows_suite
    use test_weak_constraint, only: test_weak_constraint_suite
@@ -85,6 +87,10 @@ program tester
       call test_carried_suite(tests)
    case ('verification')
       call test_verification_suite(tests)
+   case ('lanczos')
+      call test_lanczos_suite(tests)
+   case ('diagnostics')
+      call test_diagnostics_suite(tests)
    case ('variational')
       call test_variational_suite(tests)
    case ('ienks')

@@ -28,6 +28,7 @@ def write_run(
     fields_every: int = 1,
     feedback: bool = True,
     verification: bool = False,
+    minimisation: bool = False,
     attributes: dict[str, Any] | None = None,
 ) -> Path:
     """Write a run file; `attributes` overrides global ones."""
@@ -53,6 +54,8 @@ def write_run(
             _add_feedback(file, random, time)
         if verification:
             _add_verification(file, random, time, n, burn_in)
+        if minimisation:
+            _add_minimisation(file, random, time, burn_in)
     return path
 
 
@@ -198,8 +201,53 @@ def _add_verification(
             ("time", "region"),
             random.uniform(0.1, 0.2, (time.size, 2)),
         )
+    _add_tables(file, tables, burn_in)
+
+
+def _add_minimisation(
+    file: netCDF4.Dataset, random: np.random.Generator, time: np.ndarray[Any, Any], burn_in: int
+) -> None:
+    """Two outer loops that converge geometrically, and a Hessian with five eigenvalues."""
+    loops, most = 2, 8
+    diagnosed = time[FORECASTS_EVERY - 1 :: FORECASTS_EVERY]
+    _add(file, "diagnosed_time", ("diagnosed_time",), diagnosed)
+    _add(file, "outer_loop", ("outer_loop",), np.arange(1.0, loops + 1))
+    _add(file, "iteration", ("iteration",), np.arange(most + 1.0))
+    _add(file, "eigenvalue", ("eigenvalue",), np.arange(1.0, 6))
+    fall = 0.4 ** np.arange(most + 1) * np.array([[6.0], [1.0]])
+    curves = (diagnosed.size, *fall.shape)
+    background = (2 - fall / 6) * random.uniform(0.9, 1.1, curves)
+    observations = (18 + fall) * random.uniform(0.9, 1.1, curves)
+    values = np.array([20.0, 8.0, 3.0, 1.8, 1.2])
+    by_iteration = ("diagnosed_time", "outer_loop", "iteration")
+    by_eigenvalue = ("diagnosed_time", "eigenvalue")
+    tables = {
+        "cost_ratio": (("time",), random.uniform(0.8, 1.2, time.size)),
+        "inner_iterations": (
+            ("time", "outer_loop"),
+            random.integers(3, most, (time.size, loops)),
+        ),
+        "iterate_cost": (by_iteration, background + observations),
+        "iterate_background_cost": (by_iteration, background),
+        "iterate_observation_cost": (by_iteration, observations),
+        "iterate_gradient": (by_iteration, fall * random.uniform(0.5, 2.0, curves)),
+        "hessian_eigenvalues": (by_eigenvalue, _around(random, values, diagnosed.size)),
+        "hessian_residuals": (
+            by_eigenvalue,
+            _around(random, np.array([1e-8, 1e-5, 1e-3, 0.03, 0.1]), diagnosed.size),
+        ),
+    }
+    _add_tables(file, tables, burn_in)
+
+
+def _add_tables(
+    file: netCDF4.Dataset,
+    tables: dict[str, tuple[tuple[str, ...], np.ndarray[Any, Any]]],
+    burn_in: int,
+) -> None:
+    """Tables with what they state of themselves."""
     for name, (dimensions, values) in tables.items():
-        first = burn_in // (FORECASTS_EVERY if "forecast_time" in dimensions else 1)
+        first = burn_in // (1 if dimensions[0] == "time" else FORECASTS_EVERY)
         columns = values.reshape(values.shape[0], -1)[first:].astype(float).T
         means = [time_mean(column) for column in columns]
         _add(

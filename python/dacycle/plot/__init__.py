@@ -13,6 +13,7 @@ from dacycle.plot.hovmoeller import hovmoeller
 from dacycle.plot.impact import impact
 from dacycle.plot.innovations import innovations
 from dacycle.plot.lead_times import skill
+from dacycle.plot.minimisation import convergence_by_iteration, hessian_eigenvalues
 from dacycle.plot.ranks import ranks
 from dacycle.plot.reliability import reliability_diagram
 from dacycle.plot.scores import scores
@@ -24,7 +25,9 @@ from dacycle.verification.impact import was_judged
 
 __all__ = [
     "NAMES",
+    "convergence_by_iteration",
     "desroziers_by_region",
+    "hessian_eigenvalues",
     "hovmoeller",
     "impact",
     "innovations",
@@ -43,6 +46,8 @@ NEEDS = {
     "desroziers": "feedback in &output, and observations assimilated after burn-in",
     "spectra": "fields_every in &output, and fields after burn-in",
     "impact": "every in &impact, and cycles judged after burn-in",
+    "convergence": "iterations in &diagnostics, and a row after burn-in",
+    "hessian": "hessian in &diagnostics, and a row after burn-in",
     "ranks": "rank_histogram in &verification",
     "reliability": "thresholds in &verification",
     "skill": "lead_times in &verification",
@@ -103,6 +108,10 @@ def _pictures(run: xr.Dataset, last: int) -> dict[str, Callable[[], Figure]]:
     """What can be drawn, by name, in the order of `NAMES`."""
     fields = run.sizes.get("field_time", 0) > 0
     settled_fields = fields and bool(settled(run, run["field_time"].values[-1:]).any())
+
+    def diagnosed(name: str) -> bool:
+        return name in run and bool(settled(run, run["diagnosed_time"].values).any())
+
     conditions: dict[str, tuple[bool, Callable[[], Figure]]] = {
         "scores": (True, lambda: scores(run)),
         "hovmoeller": (fields, lambda: hovmoeller(run, last)),
@@ -110,6 +119,8 @@ def _pictures(run: xr.Dataset, last: int) -> dict[str, Callable[[], Figure]]:
         "desroziers": (was_assimilated(run), lambda: desroziers_by_region(run)),
         "spectra": (settled_fields, lambda: spectra_by_scale(run)),
         "impact": (was_judged(run), lambda: impact(run)),
+        "convergence": (diagnosed("iterate_cost"), lambda: convergence_by_iteration(run)),
+        "hessian": (diagnosed("hessian_eigenvalues"), lambda: hessian_eigenvalues(run)),
         "ranks": ("background_ranks" in run, lambda: ranks(run)),
         "reliability": ("event_forecasts" in run, lambda: reliability_diagram(run)),
         "skill": ("forecast_rmse" in run, lambda: skill(run)),

@@ -38,7 +38,7 @@ def summary(run: xr.Dataset) -> dict[str, Section]:
 
 
 def _series(run: xr.Dataset) -> Iterator[tuple[str, Estimate]]:
-    """Tables of a column, or of a region."""
+    """Tables of a column, or of one a region or an outer loop."""
     for table in read_tables(run):
         if table.name in COUNTS or "_rank_" in table.name or table.name == "brier_score":
             continue
@@ -47,6 +47,11 @@ def _series(run: xr.Dataset) -> Iterator[tuple[str, Estimate]]:
             yield title_of(table.name), Estimate(float(table.mean), float(table.standard_error))
         elif dimensions == ("region",):
             yield from _by_region(run, table)
+        elif dimensions == ("outer_loop",):
+            for loop, mean, error in zip(
+                run["outer_loop"].values, table.mean, table.standard_error, strict=True
+            ):
+                yield f"{title_of(table.name)} {loop:g}", Estimate(float(mean), float(error))
 
 
 def _by_region(run: xr.Dataset, table: Table) -> Iterator[tuple[str, Estimate]]:

@@ -2,7 +2,9 @@
 
 Beside its scores, a run may hold what `&verification` asks for, as variables whose first dimension
 is `time` or `forecast_time` and whose further ones are `rank`, `threshold`, `members_above`,
-`region` or `lead`. Each states the time mean of every column, its standard error, and its maximum.
+`region` or `lead`; a variational run also holds what it tells of its minimisations, by `time` or
+`diagnosed_time` and by `outer_loop`, `iteration` or `eigenvalue`. Each states the time mean of
+every column, its standard error, and its maximum.
 """
 
 from collections.abc import Iterator
@@ -20,12 +22,20 @@ __all__ = ["COUNTS", "Table", "read_tables", "table_disagreements", "title_of"]
 COUNTS = ("background_ranks", "analysis_ranks", "event_forecasts", "event_occurrences")
 """Tables of counts, from which other statistics are made."""
 
-ROW_DIMENSIONS = ("time", "forecast_time")
+ROW_DIMENSIONS = ("time", "forecast_time", "diagnosed_time")
 
 AGREEMENT = 1e-9
 """Relative, as for scores."""
 
-WORDS = {"rmse": "RMSE", "crps": "CRPS", "brier": "Brier", "sd": "SD"}
+WORDS = {
+    "rmse": "RMSE",
+    "crps": "CRPS",
+    "brier": "Brier",
+    "sd": "SD",
+    "dfs": "DFS",
+    "hessian": "Hessian",
+    "lanczos": "Lanczos",
+}
 
 
 @dataclass(frozen=True)
@@ -100,9 +110,12 @@ def _means(run: xr.Dataset, variable: xr.DataArray) -> list[TimeMean]:
     """Of each column; a truth that ends before the last forecasts do leaves rows of NaN behind."""
     values = variable.values.reshape(variable.shape[0], -1)
     every = 1
-    if variable.dims[0] == "forecast_time":
-        every = int(np.rint(run["forecast_time"].values[0] / run["time"].values[0]))
+    rows = str(variable.dims[0])
+    if rows != "time":
+        every = int(np.rint(run[rows].values[0] / run["time"].values[0]))
     settled = values[burn_in(run) // every :]
+    if rows != "forecast_time":
+        return [time_mean(column) for column in settled.T]
     return [time_mean(_known(column)) for column in settled.T]
 
 

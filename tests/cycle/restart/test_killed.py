@@ -58,6 +58,12 @@ CASES: dict[str, Groups] = {
         "ensemble": {"members": 1},
         "impact": {"every": 3, "lead": 0.3, "regions": [0, 19], "denial": True},
     },
+    "diagnosed var4d": {
+        "cycle": {"analysis": "var4d"},
+        "variational": {"window": 3, "solver": "lanczos"},
+        "ensemble": {"members": 1},
+        "diagnostics": {"every": 4, "iterations": True, "hessian": "minimisation"},
+    },
     "ienks": {"cycle": {"analysis": "ienks"}, "ienks": {"window": 5}},
     "var4d, shift 4": {
         "cycle": {"analysis": "var4d"},

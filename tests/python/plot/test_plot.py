@@ -23,6 +23,8 @@ WITHOUT_FEEDBACK = [name for name in ALL if "desroziers" not in name]
         ({}, ALL),
         ({"truth": False}, ALL),
         ({"verification": True}, VERIFIED),
+        ({"minimisation": True}, [*ALL, "mine_convergence.png", "mine_hessian.png"]),
+        ({"minimisation": True, "cycles": 30, "burn_in": 30}, FIRST),
         ({"feedback": False, "fields_every": 7}, WITHOUT_FEEDBACK),
         (
             {"fields_every": 0},
