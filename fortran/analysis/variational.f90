@@ -64,7 +64,7 @@ module da_analysis_variational
       procedure :: against_noise
       procedure :: update_window
       procedure :: impact
-      procedure, private :: pose
+      procedure, private :: pose_impact
       procedure :: errors_of_background
       procedure :: errors_of
    end type variational_type
@@ -455,7 +455,7 @@ contains
       else
          start = ensemble%carried(ensemble%place_of(carried_start))%x
       end if
-      call self%pose(domain, steps, checked, ensemble, problem)
+      call self%pose_impact(domain, steps, checked, ensemble, problem)
       call impact_of_problem(self%minimisation, domain, self%model, problem, start, steps, aspect, &
                              found)
       allocate (found%denied_error(size(withheld, 2)))
@@ -463,7 +463,7 @@ contains
       do k = 1, size(withheld, 2)
          rest = checked
          where (withheld(:, k) .and. rest%used()) rest%qc = qc_evaluated
-         call self%pose(domain, steps, rest, ensemble, problem)
+         call self%pose_impact(domain, steps, rest, ensemble, problem)
          call analyse(self%minimisation, domain, problem, start, analysis)
          call forecast_errors(self%model, domain, steps + aspect%steps, analysis, aspect, &
                               found%denied_error(k:k))
@@ -471,7 +471,7 @@ contains
    end subroutine impact
 
    !> The problem of observations that stand `steps` model steps after the window's start.
-   subroutine pose(self, domain, steps, observations, ensemble, problem)
+   subroutine pose_impact(self, domain, steps, observations, ensemble, problem)
       class(variational_type), intent(in) :: self
       type(domain_type), intent(inout) :: domain
       integer, intent(in) :: steps
@@ -481,7 +481,7 @@ contains
 
       call self%errors_of_background(domain, ensemble, problem%covariance)
       call new_window(self%model, domain, [steps], [observations], problem%window)
-   end subroutine pose
+   end subroutine pose_impact
 
    !> The covariance of the background's errors in this cycle: the one that was prepared, or with
    !> the ensemble's at the window's start in it.
