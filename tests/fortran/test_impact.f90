@@ -49,7 +49,7 @@ contains
       type(domain_type) :: whole
       type(error_type), allocatable :: error
 
-      linear = new_advection()
+      linear = new_advection(points)
       chaotic = new_lorenz96(lorenz96_config(n=linear%points))
       call new_domain(linear%points, tests%communicator, domain, error)
       call new_domain(linear%points, alone(), whole, error)

@@ -113,7 +113,7 @@ contains
       type(ensemble_type), intent(out) :: ensemble
 
       scheme%steps = steps
-      call scheme%prepare(domain, new_advection())
+      call scheme%prepare(domain, new_advection(points))
       ensemble%members = members
       call first_members(domain, ensemble%x)
       allocate (ensemble%carried(0))
@@ -130,7 +130,7 @@ contains
       type(error_type), allocatable :: error
       integer :: cycle
 
-      model = new_advection()
+      model = new_advection(points)
       do cycle = 1, cycles
          call scheme%forecast(domain, model, cycle, ensemble)
          observations = observed(domain, cycle)
@@ -165,7 +165,7 @@ contains
       do m = 1, members
          call domain%communicator%exact_sums(smoothed(:, m))
       end do
-      model = new_advection()
+      model = new_advection(points)
       call model%forecast(domain, cycles*steps, start)
       gap = maxval(abs(start - ensemble%x))
    end subroutine smooth
@@ -251,7 +251,7 @@ contains
       integer :: i
       integer :: k
 
-      call new_window(new_advection(), whole, [(steps, k=1, cycles)], &
+      call new_window(new_advection(points), whole, [(steps, k=1, cycles)], &
                       [(observed(whole, k), k=1, cycles)], window)
       call first_members(whole, x)
       mean = sum(x(:, 1, :), dim=2)/members

@@ -228,7 +228,7 @@ contains
 
       call random_field(random_key_type(seed=13), 0_i8, background)
       allocate (problem%covariance, source=control_covariance(forcing))
-      call make_window(new_advection(), domain, forcing, problem%window)
+      call make_window(new_advection(points), domain, forcing, problem%window)
       allocate (x(domain%n, 1 + forcings_of(forcing), 1), source=0.0_wp)
       x(:, 1, 1) = background(domain%first:domain%last, 1, 1)
       allocate (none(problem%window%rows, 1), source=0.0_wp)
@@ -322,7 +322,7 @@ contains
       real(wp) :: unit(points, 1, points)
       real(wp) :: image(points, 1, points)
 
-      model = new_advection()
+      model = new_advection(points)
       unit(:, 1, :) = identity(points)
       call model%forward(whole, unit, image)
       matrix = image(:, 1, :)
