@@ -4,10 +4,9 @@
 !> x_0 = x̄_0 + X_0 w, J(w) = ½ w^T w + ½ ‖R^{-1/2} (y - H(M(x_0)))‖². In each iteration the
 !> ensemble x_0 + X_0 T is carried to the observations, where its anomalies, times T^{-1}, are the
 !> sensitivity Y: T = S^{-1/2} of the iteration before in the 'transform' variant, a small multiple
-!> of the identity in the 'bundle'. S = I + Y^T Y, w ← w + S^{-1} (Y^T d - w). Observations are
-!> assimilated once, shift one.
+!> of the identity in the 'bundle'. S = I + Y^T Y, w ← w + S^{-1} (Y^T d - w).
 module da_analysis_ienks
-   use da_base_kinds, only: wp
+   use da_base_kinds, only: wp, i8
    use da_base_domain, only: domain_type
    use da_base_error, only: error_type, run_error
    use da_base_inverse_root, only: apply_inverse_root
@@ -15,15 +14,17 @@ module da_analysis_ienks
    use da_base_mean_root, only: random_inverse_root, root_and_inverse
    use da_base_namelists, only: namelists_type
    use da_base_random, only: random_key_type, stream_rotation
+   use da_base_reproducible_sum, only: sum_columns
+   use da_base_text, only: to_text
    use da_analysis_ensemble_filter, only: scale_by_errors
    use da_analysis_ensemble_space, only: project_observations
-   use da_analysis_smoother, only: smoother_type, carried_start
+   use da_analysis_finite_size_prior, only: prior_type, prior_cost, prior_precision
+   use da_analysis_smoother, only: smoother_type, carried_start, carried_end
    use da_analysis_transform, only: transform_members
-   use da_analysis_type, only: observe_background, observe_members
+   use da_analysis_type, only: observe_analysis, observe_members
    use da_ensemble_inflation, only: inflate
    use da_ensemble_type, only: ensemble_type, mean_of_members
    use da_model_type, only: model_type
-   use da_observation_quality_control, only: check_gross_errors
    use da_observation_type, only: observations_type
    use da_observation_whitening, only: whiten
    implicit none
@@ -32,9 +33,15 @@ module da_analysis_ienks
 
    character(len=9), parameter :: known_variants(2) = [character(len=9) :: 'transform', 'bundle']
 
+   !> What J may rise in a step, as a share of it. Smaller rises are no failure: ensembles of other
+   !> widths have other means at the observations, and to forbid them ends in poorer minima.
+   real(wp), parameter :: rise_allowed = 1.0_wp
+
    !> `&ienks`
    type :: ienks_config
       integer :: window = 10
+      integer :: shift = 1
+      logical :: multiple = .false.
       logical :: bundle = .false.
       logical :: rotation = .true.
       logical :: finite_size = .false.
@@ -47,11 +54,9 @@ module da_analysis_ienks
 
    type, extends(smoother_type) :: ienks_type
       type(ienks_config) :: config
-      real(wp) :: gross_error_limit = 0
-      class(model_type), allocatable :: model
    contains
       procedure :: prepare
-      procedure :: update
+      procedure :: update_window
    end type ienks_type
 
 contains
@@ -70,6 +75,16 @@ contains
       call namelists%get('window', config%window, &
                          'lag: cycles from the window''s start to its end, the analysis', &
                          minimum=1, maximum=longest_window)
+      call namelists%get('shift', config%shift, &
+                         'cycles from analysis to analysis, which takes the observations of '// &
+                         'all of them; at most the window', minimum=1)
+      call namelists%get('multiple', config%multiple, &
+                         'assimilate observations in all windows that they fall in, with '// &
+                         'weights that sum to one')
+      if (config%shift > config%window) then
+         call namelists%reject('shift', '= '//to_text(config%shift)//': must be at most window '// &
+                               '= '//to_text(config%window))
+      end if
       call namelists%get('variant', variant, &
                          'how the model is linearised: over the spread of the posterior, or '// &
                          'about a point', known_variants)
@@ -107,7 +122,7 @@ contains
       type(ienks_type) :: self
 
       self%name = 'ienks'
-      self%window = config%window
+      call self%set_window(config%window, config%shift, config%multiple)
       self%config = config
    end function new_ienks
 
@@ -119,76 +134,142 @@ contains
       self%model = model
    end subroutine prepare
 
-   subroutine update(self, domain, cycle, observations, ensemble, error)
+   !> With multiple data assimilation the start moves by the window's part of the weights; what is
+   !> given out is the analysis with what they still lack.
+   subroutine update_window(self, domain, cycle, past, observations, ensemble, error)
       class(ienks_type), intent(in) :: self
       type(domain_type), intent(inout) :: domain
       integer, intent(in) :: cycle
+      type(observations_type), intent(inout) :: past(:)
       type(observations_type), intent(inout) :: observations
       type(ensemble_type), intent(inout) :: ensemble
       type(error_type), allocatable, intent(out) :: error
-      real(wp), dimension(ensemble%members, ensemble%members) :: gram, transform
-      real(wp) :: w(ensemble%members)
-      real(wp) :: precision
-      real(wp) :: average(size(ensemble%x, 1), size(ensemble%x, 2))
-      real(wp), allocatable :: hx(:, :)
+      type(observations_type), allocatable :: groups(:)
+      real(wp), dimension(size(past) + 1) :: weights, balanced
       type(ensemble_type) :: start
+      type(ensemble_type) :: prior
       integer :: place
-      integer :: back
+      integer :: moves
+      integer :: times
+
+      if (.not. self%is_due(cycle)) then
+         call self%meet(domain, ensemble, observations)
+         return
+      end if
+      call self%meet_window(domain, past, observations, ensemble)
+      times = size(past) + 1
+      allocate (groups(times))
+      groups(:times - 1) = past
+      groups(times) = observations
+      weights = self%weights(cycle, times, .false.)
+      balanced = self%weights(cycle, times, .true.)
+      moves = self%start_of(cycle + self%shift) - self%start_of(cycle)
+      place = ensemble%place_of(carried_start)
+      start%members = ensemble%members
+      call move_alloc(ensemble%carried(place)%x, start%x)
+      if (any(balanced > weights)) prior = start
+      call analyse(self, domain, cycle, groups, weights, start, ensemble, error)
+      if (allocated(prior%x) .and. .not. allocated(error)) then
+         call self%model%forecast(domain, moves*self%steps, start%x)
+         call move_alloc(start%x, ensemble%carried(place)%x)
+         call analyse(self, domain, cycle, groups, balanced, prior, ensemble, error)
+         if (allocated(error)) return
+         call forecast_window(self, domain, cycle, prior, 0, past, ensemble)
+      else
+         if (.not. allocated(error)) then
+            call forecast_window(self, domain, cycle, start, moves, past, ensemble)
+         end if
+         call move_alloc(start%x, ensemble%carried(place)%x)
+      end if
+   end subroutine update_window
+
+   !> From the prior to the posterior at the start of the window of a cycle.
+   subroutine analyse(self, domain, cycle, observations, weights, start, ensemble, error)
+      class(ienks_type), intent(in) :: self
+      type(domain_type), intent(inout) :: domain
+      integer, intent(in) :: cycle
+      type(observations_type), intent(in) :: observations(:)
+      real(wp), intent(in) :: weights(:)
+      type(ensemble_type), intent(inout) :: start
+      type(ensemble_type), intent(inout) :: ensemble
+      type(error_type), allocatable, intent(out) :: error
+      real(wp), dimension(start%members, start%members) :: gram, transform
+      real(wp) :: w(start%members)
+      real(wp) :: precision
+      real(wp) :: average(size(start%x, 1), size(start%x, 2))
       integer :: n
 
-      n = ensemble%members
-      place = ensemble%place_of(carried_start)
-      back = self%cycles_back(cycle)
-      start%members = n
-      call observe_background(domain, ensemble, observations, hx)
-      call check_gross_errors(self%gross_error_limit, observations)
-      call move_alloc(ensemble%carried(place)%x, start%x)
-      call find_weights(self, domain, back*self%steps, observations, start, ensemble, hx, w, &
-                        gram, precision, error)
-      if (.not. allocated(error)) then
-         call posterior_root(self, random_key_type(self%seed, stream_rotation, cycle), n, gram, &
-                             transform)
-         transform = transform/sqrt(precision)
-         call transform_members(size(average), n, with_shift(n, transform, w), start%x)
-         call self%keep_smoothed(start%x, ensemble)
-         call inflate(self%config%inflation, start, average)
-         ensemble%x = start%x
-         if (back == self%window) then
-            call self%model%forecast(domain, self%steps, start%x)
-            ensemble%x = start%x
-            call self%model%forecast(domain, (back - 1)*self%steps, ensemble%x)
-         else
-            call self%model%forecast(domain, back*self%steps, ensemble%x)
-         end if
-      end if
-      call move_alloc(start%x, ensemble%carried(place)%x)
-   end subroutine update
+      n = start%members
+      call find_weights(self, domain, self%steps_between(cycle, size(observations)), observations, &
+                        weights, start, ensemble, w, gram, precision, error)
+      if (allocated(error)) return
+      call posterior_root(self, random_key_type(self%seed, stream_rotation, cycle), n, gram, &
+                          transform)
+      transform = transform/sqrt(precision)
+      call transform_members(size(average), n, with_shift(n, transform, w), start%x)
+      call self%keep_smoothed(start%x, ensemble)
+      call inflate(self%config%inflation, start, average)
+   end subroutine analyse
+
+   !> The analysis by the model from the window's start to its end, past observations on the way;
+   !> the start itself moves on by some cycles.
+   subroutine forecast_window(self, domain, cycle, start, moves, past, ensemble)
+      class(ienks_type), intent(in) :: self
+      type(domain_type), intent(inout) :: domain
+      integer, intent(in) :: cycle
+      type(ensemble_type), intent(inout) :: start
+      integer, intent(in) :: moves
+      type(observations_type), intent(inout) :: past(:)
+      type(ensemble_type), intent(inout) :: ensemble
+      integer :: back
+      integer :: first
+      integer :: k
+
+      ensemble%x = start%x
+      back = cycle - self%start_of(cycle)
+      first = back - self%shift + 1
+      do k = 1, back
+         call self%model%forecast(domain, self%steps, ensemble%x)
+         if (k == moves) start%x = ensemble%x
+         if (k < first .or. k == back) cycle
+         call observe_analysis(domain, ensemble, past(size(past) - back + 1 + k))
+      end do
+      if (self%shift > 1) ensemble%carried(ensemble%place_of(carried_end))%x = ensemble%x
+   end subroutine forecast_window
 
    !> The Gauss-Newton iterations: the minimum w of J, and Y^T Y there, over its prior's precision.
-   subroutine find_weights(self, domain, steps, observations, start, ensemble, hx, w, gram, &
+   !> A step after which J has risen much is halved, until it has not.
+   subroutine find_weights(self, domain, steps, observations, weights, start, ensemble, w, gram, &
                            precision, error)
       class(ienks_type), intent(in) :: self
       type(domain_type), intent(inout) :: domain
-      integer, intent(in) :: steps
-      type(observations_type), intent(in) :: observations
+      integer, intent(in) :: steps(:)
+      type(observations_type), intent(in) :: observations(:)
+      real(wp), intent(in) :: weights(:)
       type(ensemble_type), intent(in) :: start
       type(ensemble_type), intent(inout) :: ensemble
-      real(wp), allocatable, intent(inout) :: hx(:, :)
       real(wp), intent(out) :: w(:)
       real(wp), intent(out) :: gram(:, :)
       real(wp), intent(out) :: precision
       type(error_type), allocatable, intent(out) :: error
-      type(observations_type) :: here
-      real(wp), dimension(size(w), size(w)) :: transform, inverse
-      real(wp), allocatable :: anomalies(:, :)
-      real(wp) :: innovations(observations%n)
+      type(prior_type) :: prior
+      real(wp), dimension(size(w), size(w)) :: transform, inverse, products
       real(wp) :: step(size(w))
+      real(wp) :: gradient(size(w))
+      real(wp) :: squares
+      real(wp) :: cost
+      real(wp) :: lowest
       real(wp) :: remaining
       integer :: iteration
       integer :: n
 
       n = size(w)
+      prior = prior_type(self%config%finite_size, self%config%hyperprior)
       w = 0
+      step = 0
+      gram = 0
+      precision = 1
+      lowest = 0.5_wp*huge(lowest)
       remaining = 1
       transform = identity(n)
       inverse = identity(n)
@@ -196,25 +277,27 @@ contains
          transform = self%config%bundle_size*identity(n)
          inverse = identity(n)/self%config%bundle_size
       end if
-      here = observations
       do iteration = 1, self%config%iterations
          ensemble%x = start%x
          call transform_members(size(start%x(:, :, 1)), n, with_shift(n, transform, w), ensemble%x)
-         call self%model%forecast(domain, steps, ensemble%x)
-         if (.not. allocated(hx)) allocate (hx(observations%n, n))
-         call observe_members(domain, ensemble, here, here%n, n, hx)
-         call mean_of_members(here%n, n, hx, here%background)
-         call scale_by_errors(here, hx, anomalies, innovations)
-         call whiten(domain, here, anomalies, innovations, error)
+         call project_window(self, domain, steps, observations, weights, ensemble, products, &
+                             gradient, squares, error)
          if (allocated(error)) return
-         call project_observations(domain, observations, anomalies, innovations, gram, step)
-         if (.not. all(abs(gram) <= huge(gram))) then
-            call run_error(error, 'the ensemble is not finite any more: it has diverged')
-            return
+         cost = 0.5_wp*(prior_cost(prior, n, remaining, w) + squares)
+         if (.not. cost <= lowest*(1 + rise_allowed)) then
+            if (iteration == 1) then
+               call run_error(error, 'the ensemble is not finite any more: it has diverged')
+               return
+            end if
+            step = 0.5_wp*step
+            w = w - step
+            if (iteration == self%config%iterations) w = w - step
+            cycle
          end if
-         gram = matmul(transpose(inverse), matmul(gram, inverse))
-         step = matmul(transpose(inverse), step)
-         precision = prior_precision(self%config, n, remaining, w)
+         lowest = cost
+         gram = matmul(transpose(inverse), matmul(products, inverse))
+         step = matmul(transpose(inverse), gradient)
+         precision = prior_precision(prior, n, remaining, w)
          step = (step - precision*w)/precision
          gram = gram/precision
          call root_and_inverse(n, gram, transform, inverse, step)
@@ -231,6 +314,50 @@ contains
       end do
    end subroutine find_weights
 
+   !> Carry the ensemble to the observations of the window, and project them onto it: Y^T Y, Y^T d
+   !> and d^T d of all times.
+   subroutine project_window(self, domain, steps, observations, weights, ensemble, gram, &
+                             projected, squares, error)
+      class(ienks_type), intent(in) :: self
+      type(domain_type), intent(inout) :: domain
+      integer, intent(in) :: steps(:)
+      type(observations_type), intent(in) :: observations(:)
+      real(wp), intent(in) :: weights(:)
+      type(ensemble_type), intent(inout) :: ensemble
+      real(wp), intent(out) :: gram(:, :)
+      real(wp), intent(out) :: projected(:)
+      real(wp), intent(out) :: squares
+      type(error_type), allocatable, intent(out) :: error
+      type(observations_type) :: here
+      real(wp), allocatable, dimension(:, :) :: hx, anomalies
+      real(wp), allocatable :: innovations(:)
+      real(wp) :: gram_here(size(gram, 1), size(gram, 2))
+      real(wp) :: projected_here(size(projected))
+      real(wp) :: squares_here(1)
+      integer :: k
+
+      gram = 0
+      squares = 0
+      projected = 0
+      do k = 1, size(observations)
+         call self%model%forecast(domain, steps(k), ensemble%x)
+         here = observations(k)
+         allocate (hx(here%n, ensemble%members), innovations(here%n))
+         call observe_members(domain, ensemble, here, here%n, ensemble%members, hx)
+         call mean_of_members(here%n, ensemble%members, hx, here%background)
+         call scale_by_errors(here, hx, anomalies, innovations)
+         call whiten(domain, here, anomalies, innovations, error)
+         if (allocated(error)) return
+         call project_observations(domain, here, anomalies, innovations, gram_here, projected_here)
+         call sum_columns(domain%communicator, max(here%total, 1_i8), &
+                          reshape(innovations**2, [here%n, 1]), squares_here)
+         gram = gram + weights(k)*gram_here
+         squares = squares + weights(k)*squares_here(1)
+         projected = projected + weights(k)*projected_here
+         deallocate (anomalies, innovations)
+      end do
+   end subroutine project_window
+
    !> T + w 1^T / sqrt(n - 1), as `transform_members` takes it.
    pure function with_shift(n, transform, w) result(coefficients)
       integer, intent(in) :: n
@@ -243,30 +370,6 @@ contains
          coefficients(:, k) = transform(:, k) + w/sqrt(real(n - 1, wp))
       end do
    end function with_shift
-
-   !> The prior's precision: 1, or the curvature along w of the finite-size prior c/2 ln(ε +
-   !> |w|²/(N - 1)), ε = (N + 1)/N and c = N/(N - 1), moved as in EnKF-N so that it is 1 where
-   !> nothing is observed (Bocquet & Sakov 2012; Bocquet, Raanes & Hannart 2015, eq. 36).
-   !> `remaining` is the mean eigenvalue of S^{-1}.
-   pure function prior_precision(config, n, remaining, w) result(precision)
-      type(ienks_config), intent(in) :: config
-      integer, intent(in) :: n
-      real(wp), intent(in) :: remaining
-      real(wp), intent(in) :: w(n)
-      real(wp) :: precision
-      real(wp) :: epsilon_n
-      real(wp) :: certainty
-      real(wp) :: correction
-
-      precision = 1
-      if (.not. config%finite_size) return
-      epsilon_n = (n + 1.0_wp)/n
-      certainty = real(n, wp)/(n - 1)
-      correction = sqrt((epsilon_n/certainty)**remaining)
-      epsilon_n = config%hyperprior*epsilon_n/correction
-      certainty = config%hyperprior*certainty*correction
-      precision = certainty/(epsilon_n + dot_product(w, w)/(n - 1))
-   end function prior_precision
 
    !> S^{-1/2}, turned at random or symmetric.
    subroutine posterior_root(self, key, n, gram, transform)

@@ -19,6 +19,10 @@ module da_analysis_type
       integer :: seed = 0
       !> Cycles from the start of the window to the analysis; 0: a filter.
       integer :: window = 0
+      !> Cycles from analysis to analysis; between them the state is the forecast.
+      integer :: shift = 1
+      !> Cycles before that of an analysis whose observations it asks for.
+      integer :: history = 0
       !> Model steps a cycle.
       integer :: steps = 1
       !> Whether it corrects whatever is appended to the state.
@@ -30,6 +34,8 @@ module da_analysis_type
       procedure :: carry_along
       procedure :: take_first
       procedure :: study
+      procedure :: is_due
+      procedure :: update_window
       procedure(update), deferred :: update
    end type analysis_type
 
@@ -91,6 +97,30 @@ contains
 
       allocate (studies(0))
    end subroutine study
+
+   !> Whether a cycle has an analysis.
+   pure function is_due(self, cycle) result(yes)
+      class(analysis_type), intent(in) :: self
+      integer, intent(in) :: cycle
+      logical :: yes
+
+      yes = mod(cycle, self%shift) == 0
+   end function is_due
+
+   !> `update` with the observations of the `history` cycles before as well (of fewer at the start
+   !> of a run), oldest first; schemes with a window assimilate those too. On return from an
+   !> analysis, those since the one before carry their background, QC code and analysis.
+   subroutine update_window(self, domain, cycle, past, observations, ensemble, error)
+      class(analysis_type), intent(in) :: self
+      type(domain_type), intent(inout) :: domain
+      integer, intent(in) :: cycle
+      type(observations_type), intent(inout) :: past(:)
+      type(observations_type), intent(inout) :: observations
+      type(ensemble_type), intent(inout) :: ensemble
+      type(error_type), allocatable, intent(out) :: error
+
+      call self%update(domain, cycle, observations, ensemble, error)
+   end subroutine update_window
 
    !> The ensemble in observation space, hx(n, members), and its mean and spread at each
    !> observation.

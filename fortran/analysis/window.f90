@@ -1,5 +1,9 @@
 !> The observations of an assimilation window as a function of the state at its start, linearised
 !> about a trajectory: G = R^{-1/2} [H_1 M_{0→1}, H_2 M_{0→2}, …].
+!>
+!> With the first guess at the appropriate time (3D-FGAT; Fisher & Andersson 2001) the increment is
+!> the same at all times, in place of what the model makes of it: the state at time t is x + (x_b(t)
+!> - x_b), x being that of the analysis' time, and G = R^{-1/2} [H_1, H_2, …].
 module da_analysis_window
    use da_base_kinds, only: wp, i8
    use da_base_domain, only: domain_type
@@ -9,14 +13,16 @@ module da_analysis_window
    use da_operator_type, only: operator_type
    implicit none
    private
-   public :: window_type, new_window
+   public :: window_type, new_window, new_fgat_window
 
    type :: part_type
       !> Model steps from the part before to these observations.
       integer :: steps = 0
+      !> Where the state of their time stands in `states`.
+      integer :: place = 0
       class(operator_type), allocatable :: operator
       real(wp), allocatable :: value(:)
-      !> 1 / error_sd, zero for observations that are not used.
+      !> R^{-1/2}: 1 / error_sd, zero for observations that are not used.
       real(wp), allocatable :: weight(:)
       !> Rows of this part in a vector of all observations: after `before`.
       integer :: before = 0
@@ -26,8 +32,11 @@ module da_analysis_window
    type :: window_type
       class(model_type), allocatable, private :: model
       type(part_type), allocatable, private :: parts(:)
-      !> states(n, components, batch, step), from the start of the window on.
+      !> states(n, components, batch, step), from the start of the window on; with a first guess at
+      !> the appropriate time, part by part.
       real(wp), allocatable :: states(:, :, :, :)
+      !> The background at each part less that at the analysis' time: 3D-FGAT.
+      real(wp), allocatable, private :: offsets(:, :, :, :)
       integer :: rows = 0
       !> Observations of the window on all ranks, used or not.
       integer(i8) :: total = 0
@@ -39,13 +48,15 @@ module da_analysis_window
 
 contains
 
-   !> Observations at several times, `steps(k)` model steps after those before (or after the start).
-   subroutine new_window(model, domain, steps, observations, window)
+   !> Observations at several times, `steps(k)` model steps after those before (or after the start),
+   !> of some weight in J each; one where none are given.
+   subroutine new_window(model, domain, steps, observations, window, weights)
       class(model_type), intent(in) :: model
       type(domain_type), intent(in) :: domain
       integer, intent(in) :: steps(:)
       type(observations_type), intent(in) :: observations(:)
       type(window_type), intent(out) :: window
+      real(wp), intent(in), optional :: weights(:)
       integer :: k
 
       window%model = model
@@ -53,9 +64,11 @@ contains
       do k = 1, size(steps)
          associate (part => window%parts(k), group => observations(k))
             part%steps = steps(k)
+            part%place = sum(steps(:k))
             call new_observation_operator(group, domain, part%operator)
             part%value = group%value
             part%weight = merge(1/group%error_sd, 0.0_wp, group%used())
+            if (present(weights)) part%weight = sqrt(weights(k))*part%weight
             part%rows = group%n
             part%before = window%rows
             window%rows = window%rows + group%n
@@ -63,6 +76,21 @@ contains
          end associate
       end do
    end subroutine new_window
+
+   !> Observations at several times that meet the background of their time: offsets(n, components,
+   !> batch, time).
+   subroutine new_fgat_window(model, domain, offsets, observations, window)
+      class(model_type), intent(in) :: model
+      type(domain_type), intent(in) :: domain
+      real(wp), intent(in) :: offsets(:, :, :, :)
+      type(observations_type), intent(in) :: observations(:)
+      type(window_type), intent(out) :: window
+      integer :: k
+
+      call new_window(model, domain, [(0, k=1, size(observations))], observations, window)
+      window%offsets = offsets
+      window%parts%place = [(k, k=1, size(observations))]
+   end subroutine new_fgat_window
 
    !> Take x(n, components, batch) as the state at the start: keep its trajectory, and give the
    !> departures R^{-1/2} (y - H(M(x))), departures(rows, batch).
@@ -72,24 +100,14 @@ contains
       real(wp), contiguous, intent(in) :: x(:, :, :)
       real(wp), intent(out) :: departures(:, :)
       real(wp), allocatable :: y(:, :, :)
-      integer :: step
       integer :: k
-      integer :: s
       integer :: b
 
-      if (allocated(self%states)) deallocate (self%states)
-      allocate (self%states(size(x, 1), size(x, 2), size(x, 3), 0:sum(self%parts%steps)))
-      self%states(:, :, :, 0) = x
-      step = 0
+      call follow(self, domain, x)
       do k = 1, size(self%parts)
          associate (part => self%parts(k))
-            do s = 1, part%steps
-               call self%model%forward(domain, self%states(:, :, :, step), &
-                                       self%states(:, :, :, step + 1))
-               step = step + 1
-            end do
             allocate (y(part%rows, 1, size(x, 3)))
-            call part%operator%forward(domain, self%states(:, :, :, step), y)
+            call part%operator%forward(domain, self%states(:, :, :, part%place), y)
             do b = 1, size(x, 3)
                where (part%weight > 0)
                   departures(part%before + 1:part%before + part%rows, b) = &
@@ -102,6 +120,26 @@ contains
          end associate
       end do
    end subroutine linearise
+
+   !> The trajectory from x.
+   subroutine follow(self, domain, x)
+      type(window_type), intent(inout) :: self
+      type(domain_type), intent(inout) :: domain
+      real(wp), contiguous, intent(in) :: x(:, :, :)
+      integer :: step
+
+      if (allocated(self%states)) deallocate (self%states)
+      allocate (self%states(size(x, 1), size(x, 2), size(x, 3), 0:maxval(self%parts%place)))
+      self%states(:, :, :, 0) = x
+      do step = 1, ubound(self%states, 4)
+         if (allocated(self%offsets)) then
+            self%states(:, :, :, step) = x + self%offsets(:, :, :, step)
+         else
+            call self%model%forward(domain, self%states(:, :, :, step - 1), &
+                                    self%states(:, :, :, step))
+         end if
+      end do
+   end subroutine follow
 
    !> dy = G dx about the trajectory.
    subroutine tl(self, domain, dx, dy)
@@ -126,7 +164,7 @@ contains
                step = step + 1
             end do
             allocate (y(part%rows, 1, size(dx, 3)))
-            call part%operator%tl(domain, self%states(:, :, :, step), now, y)
+            call part%operator%tl(domain, self%states(:, :, :, part%place), now, y)
             do b = 1, size(dx, 3)
                dy(part%before + 1:part%before + part%rows, b) = part%weight*y(:, 1, b)
             end do
@@ -156,7 +194,7 @@ contains
             do b = 1, size(dx, 3)
                y(:, 1, b) = part%weight*dy(part%before + 1:part%before + part%rows, b)
             end do
-            call part%operator%ad(domain, self%states(:, :, :, step), y, next)
+            call part%operator%ad(domain, self%states(:, :, :, part%place), y, next)
             now = now + next
             deallocate (y)
             do s = 1, part%steps

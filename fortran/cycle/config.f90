@@ -235,6 +235,12 @@ contains
       call count_steps(file, config%interval, config%model, config%model%name, config%steps, error)
       if (allocated(error)) return
       config%analysis%steps = config%steps
+      if (mod(config%cycles, config%analysis%shift) /= 0) then
+         call input_error(error, file//': &cycle cycles = '//to_text(config%cycles)// &
+                          ': must be a multiple of the window''s shift = '// &
+                          to_text(config%analysis%shift)//', so that all are assimilated')
+         return
+      end if
       if (config%analysis%window > 0 .and. config%model_error%sd > 0) then
          call input_error(error, file//': &model_error sd = '//to_text(config%model_error%sd)// &
                           ": analysis = '"//config%analysis_name//"' takes the forecast model "// &

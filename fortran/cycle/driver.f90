@@ -156,6 +156,7 @@ contains
       type(study_file_type), intent(inout) :: studies
       type(error_type), allocatable, intent(out) :: error
       type(observations_type) :: observations
+      type(observations_type), allocatable :: past(:)
       real(wp), allocatable, dimension(:, :, :) :: means, sds
 
       associate (config => run%config, domain => run%domain)
@@ -168,6 +169,8 @@ contains
          call run%model_error%disturb_truth(domain, cycle, run%truth%x)
          call run%source%observe(domain, cycle, run%truth%x, observations, error)
          if (allocated(error)) return
+         call run%history%recall(cycle, past)
+         call run%history%remember(cycle, observations)
 
          call domain%timer%start(phase_verification)
          allocate (means(domain%n, size(ensemble%x, 2), 1), sds(domain%n, size(ensemble%x, 2), 1))
@@ -182,7 +185,7 @@ contains
             return
          end if
          call domain%timer%start(phase_analysis)
-         call config%analysis%update(domain, cycle, observations, ensemble, error)
+         call config%analysis%update_window(domain, cycle, past, observations, ensemble, error)
          call run%parameters%settle(domain, ensemble%x)
          call domain%timer%stop()
          call domain%communicator%agree(error)
@@ -198,8 +201,9 @@ contains
          call ensemble%spread(means(:, :, 2), sds(:, :, 2))
          call verify_distribution(run, cycle, 'analysis', ensemble, record)
          call score(run, cycle, means(:, 1, :), sds(:, 1, :), observations, record, error)
-         call score_estimates(domain, cycle, ensemble, means(:, :, 2), sds(:, :, 2), &
-                              run%truth%x, run%true_parameters, record)
+         call score_estimates(domain, cycle, config%analysis%is_due(cycle), ensemble, &
+                              means(:, :, 2), sds(:, :, 2), run%truth%x, run%true_parameters, &
+                              record)
          if (run%truth%exists) call remember_truth(cycle, run%truth%x(:, :, 1), ensemble)
          call verify_regions(run, cycle, means(:, 1, :), sds(:, 1, :), record)
          call domain%timer%stop()
@@ -207,13 +211,13 @@ contains
          call verify_forecasts(config, domain, run%truth, run%model_error, cycle, ensemble, &
                                record%tables, error)
          if (allocated(error)) return
-         if (config%output%feedback) then
+         if (config%output%feedback .and. config%analysis%is_due(cycle)) then
             call domain%timer%start(phase_observations)
             call observe_analysis(domain, ensemble, observations)
             call domain%timer%stop()
          end if
       end associate
-      call write_cycle(run, cycle, means, sds, ensemble, observations, output, error)
+      call write_cycle(run, cycle, means, sds, ensemble, past, observations, output, error)
    end subroutine one_cycle
 
    !> Room for one field more; not before it is needed: the analysis wants the memory.
@@ -296,17 +300,20 @@ contains
       end if
    end subroutine score
 
-   subroutine write_cycle(run, cycle, means, sds, ensemble, observations, output, error)
+   !> Feedback of all observations since the analysis before is written when this one has met them.
+   subroutine write_cycle(run, cycle, means, sds, ensemble, past, observations, output, error)
       type(run_type), intent(inout) :: run
       integer, intent(in) :: cycle
       real(wp), intent(in) :: means(:, :, :)
       real(wp), intent(in) :: sds(:, :, :)
       type(ensemble_type), intent(in) :: ensemble
+      type(observations_type), intent(in) :: past(:)
       type(observations_type), intent(in) :: observations
       type(run_file_type), intent(inout) :: output
       type(error_type), allocatable, intent(out) :: error
       integer :: field
       integer :: f
+      integer :: back
 
       associate (domain => run%domain)
          call output%add_fields(domain, cycle, field_background_mean, means(:, :, 1), error)
@@ -325,9 +332,13 @@ contains
             call output%add_carried(domain, cycle, field, ensemble%carried(f)%x(:, :1, 1), error)
          end do
          if (.not. allocated(error)) call output%add_members(domain, cycle, ensemble%x, error)
-         if (.not. allocated(error)) then
-            call output%add_feedback(domain, run%source%rows_before(cycle), observations, error)
-         end if
+         if (allocated(error) .or. .not. run%config%analysis%is_due(cycle)) return
+         do back = run%config%analysis%shift - 1, 1, -1
+            call output%add_feedback(domain, run%source%rows_before(cycle - back), &
+                                     past(size(past) - back + 1), error)
+            if (allocated(error)) return
+         end do
+         call output%add_feedback(domain, run%source%rows_before(cycle), observations, error)
       end associate
 
    contains

@@ -24,17 +24,21 @@ contains
 
       has_score = .true.
       has_score(inflation_mean) = ensemble%place_of(carried_inflation) > 0
-      has_score(smoothed_rmse) = ensemble%place_of(carried_truth) > 0
+      has_score(smoothed_rmse) = ensemble%place_of(carried_truth) > 0 .and. &
+                                 ensemble%place_of(carried_smoothed) > 0
       has_score([bias_mean, bias_spread]) = ensemble%place_of(carried_bias) > 0
       has_score([parameter_mean, parameter_spread]) = ensemble%parameters > 0
       has_score(parameter_rmse) = ensemble%parameters > 0 .and. true_parameters
    end function scores_of_run
 
    !> Those scores of a cycle, from its analysis' means(n, components) and standard deviations; of
-   !> several parameters, the first.
-   subroutine score_estimates(domain, cycle, ensemble, means, sds, truth, true_parameters, record)
+   !> several parameters, the first. Between analyses (`due` is false) the start of a window stands
+   !> with the score that it had.
+   subroutine score_estimates(domain, cycle, due, ensemble, means, sds, truth, true_parameters, &
+                              record)
       type(domain_type), intent(in) :: domain
       integer, intent(in) :: cycle
+      logical, intent(in) :: due
       type(ensemble_type), intent(in) :: ensemble
       real(wp), intent(in) :: means(:, :)
       real(wp), intent(in) :: sds(:, :)
@@ -57,10 +61,14 @@ contains
          record%series(cycle, bias_mean) = average(1)
          record%series(cycle, bias_spread) = spread(1)
       end if
-      if (ensemble%place_of(carried_truth) > 0) then
-         place = ensemble%place_of(carried_smoothed)
-         record%series(cycle, smoothed_rmse:smoothed_rmse) = &
-            smoothed_error(domain, cycle, ensemble%carried(place)%x, ensemble)
+      place = ensemble%place_of(carried_smoothed)
+      if (ensemble%place_of(carried_truth) > 0 .and. place > 0) then
+         if (due .or. cycle == 1) then
+            record%series(cycle, smoothed_rmse:smoothed_rmse) = &
+               smoothed_error(domain, cycle, ensemble%carried(place)%x, ensemble)
+         else
+            record%series(cycle, smoothed_rmse) = record%series(cycle - 1, smoothed_rmse)
+         end if
       end if
       if (ensemble%parameters == 0) return
       p = ensemble%states() + 1

@@ -5,7 +5,7 @@ module da_cycle_past_truth
    use da_ensemble_type, only: ensemble_type
    implicit none
    private
-   public :: carry_past_truth, remember_truth, smoothed_error, carried_truth
+   public :: carry_past_truth, remember_truth, recall_truth, smoothed_error, carried_truth
 
    character(len=*), parameter :: carried_truth = 'past_truth'
 
@@ -36,6 +36,26 @@ contains
          past(:, 1, slot(cycle, size(past, 3))) = truth(:, 1)
       end associate
    end subroutine remember_truth
+
+   !> The truth of one of the last `window` cycles, (n, 1, 1); of no element where there is none.
+   subroutine recall_truth(domain, cycle, ensemble, truth)
+      type(domain_type), intent(in) :: domain
+      integer, intent(in) :: cycle
+      type(ensemble_type), intent(in) :: ensemble
+      real(wp), allocatable, intent(out) :: truth(:, :, :)
+      integer :: place
+      integer :: first
+
+      place = ensemble%place_of(carried_truth)
+      if (place == 0) then
+         allocate (truth(domain%n, 1, 0))
+         return
+      end if
+      associate (past => ensemble%carried(place)%x)
+         first = slot(cycle, size(past, 3))
+         truth = past(:, :, first:first)
+      end associate
+   end subroutine recall_truth
 
    !> RMSE of the smoothed mean against the truth at the window's start, before the truth of `cycle`
    !> is remembered.

@@ -10,6 +10,7 @@ module da_cycle_start
    use da_base_text, only: to_text
    use da_cycle_config, only: config_type
    use da_cycle_estimates, only: scores_of_run
+   use da_cycle_history, only: history_type, new_history
    use da_cycle_lead_times, only: check_leads
    use da_cycle_observation_source, only: observation_source_type, new_observation_source
    use da_cycle_past_truth, only: remember_truth
@@ -40,6 +41,7 @@ module da_cycle_start
       type(domain_type) :: domain
       type(truth_type) :: truth
       type(observation_source_type) :: source
+      type(history_type) :: history
       type(model_error_type) :: model_error
       type(parameters_type) :: parameters
       !> The truth's last components are the parameters that the model's are.
@@ -88,6 +90,7 @@ contains
       end if
       call new_observation_source(config%observations, run%domain, config%seed, config%cycles, &
                                   config%interval, run%source, error)
+      run%history = new_history(config%analysis%history)
       call communicator%agree(error)
       if (allocated(error)) then
          error%message = config%namelist//': &observations '//error%message
@@ -226,6 +229,9 @@ contains
                return
             end if
             call resume(run, ensemble, done, error)
+            if (.not. allocated(error)) then
+               call run%history%rebuild(run%source, domain, done, ensemble, error)
+            end if
             if (.not. allocated(error)) then
                call output%reopen(domain, config%output, description, done, record, error)
             end if

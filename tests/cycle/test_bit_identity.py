@@ -98,6 +98,31 @@ CASES: dict[str, Groups] = {
         {"cycle": {"analysis": "ienks", "interval": 0.1}, "ensemble": {"members": 20}},
         {"ienks": {"window": 2, "variant": "bundle", "finite_size": True, "rotation": False}},
     ),
+    "var4d, shift 2": case(
+        {"cycle": {"analysis": "var4d", "interval": 0.1}, "ensemble": {"members": 1}},
+        {"variational": {"window": 4, "shift": 2}, "background": {"factor": 0.005}},
+        {"observations": {"gross_error_limit": 3.0, "every": 2}},
+    ),
+    "var4d, multiple": case(
+        {"cycle": {"analysis": "var4d", "interval": 0.1, "cycles": 300}},
+        {"variational": {"window": 5, "shift": 2, "multiple": True}, "ensemble": {"members": 3}},
+        {"background": {"factor": 0.005}, "observations": {"stride": 1.7, "offset": 0.3}},
+    ),
+    "fgat": case(
+        {"cycle": {"analysis": "var3d"}, "ensemble": {"members": 2}},
+        {"variational": {"window": 4}, "background": {"factor": 0.05}},
+        {"observations": {"stride": 1.7, "offset": 0.3, "gross_error_limit": 3.0}},
+    ),
+    "ienks, shift 2": case(
+        {"cycle": {"analysis": "ienks"}, "ensemble": {"members": 20}},
+        {"ienks": {"window": 4, "shift": 2}},
+        {"observations": {"network": "random_points", "probability": 0.7}},
+    ),
+    "ienks, multiple": case(
+        {"cycle": {"analysis": "ienks", "cycles": 600}, "ensemble": {"members": 20}},
+        {"ienks": {"window": 4, "shift": 2, "multiple": True}},
+        {"observations": {"error_correlation_length": 2.0, "gross_error_limit": 3.0}},
+    ),
     "climatology": case({"cycle": {"analysis": "climatology"}, "ensemble": {"members": 10}}),
     "none": case({"cycle": {"analysis": "none"}, "ensemble": {"members": 10}}),
     "between points": case(LETKF, {"observations": {"stride": 1.7, "offset": 0.3}}),
@@ -278,10 +303,13 @@ ANALYSES = [
     "none",
 ]
 
+WINDOWS = ["var4d, shift 2", "var4d, multiple", "fgat", "ienks, shift 2", "ienks, multiple"]
+"""Observations of several cycles at once."""
+
 LOCAL = ["interpolated weights", "adaptive radius"]
 """Ways of the local filter that reach beyond a slab each in their own manner."""
 
-REACHING = [*LOCAL, *OBSERVED, *ACROSS_SLABS, *CARRIED, "verification"]
+REACHING = [*LOCAL, *OBSERVED, *ACROSS_SLABS, *CARRIED, *WINDOWS, "verification"]
 
 
 @pytest.fixture(scope="module")
@@ -455,6 +483,58 @@ def test_what_is_neutral_changes_no_bit(neutral: Groups, run: Run, tmp_path: Pat
     assert same(
         run(case(LETKF, neutral), tmp_path / "neutral"), run(case(LETKF), tmp_path / "none")
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "neutral"),
+    [
+        ("var3d", {"variational": {"window": 0}}),
+        ("var3d", {"variational": {"window": 1}}),
+        ("var4d", {"variational": {"shift": 1, "multiple": False}}),
+        ("ienks", {"ienks": {"shift": 1, "multiple": False}}),
+    ],
+    ids=str,
+)
+def test_windows_of_one_cycle_change_no_bit(
+    name: str, neutral: Groups, run: Run, tmp_path: Path
+) -> None:
+    short = nml.merge(CASES[name], {"cycle": {"cycles": 200}})
+    with (
+        netCDF4.Dataset(run(short, tmp_path / "without")) as without,
+        netCDF4.Dataset(run(nml.merge(short, neutral), tmp_path / "neutral")) as other,
+    ):
+        for variable in without.variables:
+            np.testing.assert_array_equal(without[variable][:], other[variable][:])
+
+
+@pytest.mark.parametrize("scheme", ["var4d", "ienks"])
+def test_weights_of_separate_windows_are_one(scheme: str, run: Run, tmp_path: Path) -> None:
+    """Where windows do not overlap, multiple data assimilation is single."""
+    group = {"var4d": "variational", "ienks": "ienks"}[scheme]
+    single = nml.merge(CASES[scheme], {group: {"window": 3, "shift": 3}, "cycle": {"cycles": 201}})
+    multiple = nml.merge(single, {group: {"multiple": True}})
+    with (
+        netCDF4.Dataset(run(single, tmp_path / "single")) as one,
+        netCDF4.Dataset(run(multiple, tmp_path / "multiple")) as other,
+    ):
+        for variable in one.variables:
+            np.testing.assert_array_equal(one[variable][:], other[variable][:])
+
+
+def test_between_analyses_the_state_is_the_forecast(run: Run, tmp_path: Path) -> None:
+    """Observations of these cycles have met it, and have an analysis of a later cycle."""
+    groups = nml.merge(CASES["ienks"], {"ienks": {"shift": 2}, "cycle": {"cycles": 200}})
+    with netCDF4.Dataset(run(groups, tmp_path)) as file:
+        background, analysis = file["background_mean"][:], file["analysis_mean"][:]
+        np.testing.assert_array_equal(background[::2], analysis[::2])
+        assert (background[1::2] != analysis[1::2]).all()
+        values = {
+            name: file[f"obs_{name}"][:].reshape(200, 40) for name in ("background", "analysis")
+        }
+        np.testing.assert_array_equal(values["background"], background)
+        np.testing.assert_array_equal(values["analysis"][1::2], analysis[1::2])
+        assert (values["analysis"][::2] != analysis[::2]).all()
+        assert (file["obs_qc"][:] == 0).all()
 
 
 def test_weights_at_every_point_change_no_bit(run: Run, tmp_path: Path) -> None:

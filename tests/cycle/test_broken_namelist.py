@@ -438,6 +438,39 @@ TOGETHER = {
         "&cycle burn_in = 800 /\n&verification lead_times = 1.0, forecasts_every = 400 /",
         "line 2: &verification forecasts_every = 400 burn_in = 800 of 1000 cycles",
     ),
+    "shift beyond the window": (
+        "&cycle analysis = 'var4d' /\n&variational window = 4, shift = 5 /",
+        "line 2: &variational shift = 5 at most window = 4",
+    ),
+    "shift beyond the smoother's window": (
+        "&cycle analysis = 'ienks' /\n&ienks window = 2, shift = 3 /",
+        "line 2: &ienks shift = 3 at most window = 2",
+    ),
+    "no shift": ("&cycle analysis = 'ienks' /\n&ienks shift = 0 /", "&ienks shift = 0 at least 1"),
+    "no window": (
+        "&cycle analysis = 'var4d' /\n&variational window = 0 /",
+        "&variational window = 0 at least 1",
+    ),
+    "windows that overlap in 3D-FGAT": (
+        "&cycle analysis = 'var3d' /\n&variational window = 4, shift = 2 /",
+        "line 2: &variational shift = 2 'var3d' leave it out",
+    ),
+    "shift of 3D-Var": (
+        "&cycle analysis = 'var3d' /\n&variational shift = 2 /",
+        "line 2: &variational shift = 2 'var3d' leave it out",
+    ),
+    "3D-Var, multiple": (
+        "&cycle analysis = 'var3d' /\n&variational window = 4, multiple = .true. /",
+        "line 2: &variational multiple not used 'var3d'",
+    ),
+    "cycles after the last window": (
+        "&cycle analysis = 'var4d', cycles = 999 /\n&variational window = 4, shift = 2 /",
+        "&cycle cycles = 999 multiple of the window's shift = 2",
+    ),
+    "a stochastic model in a window": (
+        "&cycle analysis = 'var3d' /\n&variational window = 4 /\n&model_error sd = 0.1 /",
+        "&model_error sd = 0.1 'var3d' perfect over its window",
+    ),
     "fields after the end": (SHORT + "&output fields_every = 7 /", "&output fields_every 6 cycles"),
     "members after the end": (
         SHORT + "&output members_every = 7 /",

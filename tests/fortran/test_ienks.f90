@@ -21,7 +21,7 @@ module test_ienks
    use testing, only: testing_type
    implicit none
    private
-   public :: test_ienks_suite
+   public :: test_ienks_suite, new_advection, advection_type
 
    !> dx_i/dt = speed (x_{i-1} - x_i): upstream advection.
    type, extends(runge_kutta_type) :: advection_type
@@ -77,7 +77,8 @@ contains
                              '4D-Var with the ensemble''s covariance: mean of the Kalman smoother')
    end subroutine test_ienks_suite
 
-   function new_advection() result(self)
+   function new_advection(points) result(self)
+      integer, intent(in) :: points
       type(advection_type) :: self
 
       self%name = 'advection'
@@ -146,7 +147,7 @@ contains
       integer :: place
       integer :: m
 
-      model = new_advection()
+      model = new_advection(points)
       scheme = new_ienks(config)
       scheme%steps = 2
       call scheme%prepare(domain, model)
@@ -181,7 +182,7 @@ contains
       real(wp) :: unit(points, 1, 1)
       integer :: i
 
-      model = new_advection()
+      model = new_advection(points)
       observations = values_on(whole)
       call new_window(model, whole, [2*window], [observations], problem%window)
       call first_members(whole, x)
@@ -219,7 +220,8 @@ contains
       call first_members(domain, x)
       allocate (problem%covariance, &
                 source=new_ensemble_covariance(x, new_homogeneous(points, ones)))
-      call new_window(new_advection(), domain, [2*window], [values_on(domain)], problem%window)
+      call new_window(new_advection(points), domain, [2*window], [values_on(domain)], &
+                      problem%window)
       allocate (mean(domain%n, 1, 1))
       mean(:, :, 1) = sum(x, dim=3)/members
       allocate (none(problem%window%rows, 1), source=0.0_wp)

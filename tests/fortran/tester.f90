@@ -25,6 +25,7 @@ program tester
    use test_treatment, only: test_treatment_suite
    use test_verification, only: test_verification_suite
    use test_variational, only: test_variational_suite
+   use test_windows, only: test_windows_suite
    use testing, only: testing_type
    implicit none
    type(testing_type) :: tests
@@ -81,6 +82,8 @@ program tester
       call test_variational_suite(tests)
    case ('ienks')
       call test_ienks_suite(tests)
+   case ('windows')
+      call test_windows_suite(tests)
    end select
    if (tests%communicator%is_root()) print '(i0,a,i0,a)', tests%passed, ' passed, ', &
       tests%failed, ' failed'

@@ -31,6 +31,22 @@ CASES: dict[str, Groups] = {
     "stochastic_enkf": {"cycle": {"analysis": "stochastic_enkf"}},
     "var4d": {"cycle": {"analysis": "var4d"}, "variational": {"window": 7}},
     "ienks": {"cycle": {"analysis": "ienks"}, "ienks": {"window": 5}},
+    "var4d, shift 4": {
+        "cycle": {"analysis": "var4d"},
+        "variational": {"window": 4, "shift": 4},
+        "ensemble": {"members": 2},
+    },
+    "ienks, multiple": {
+        "cycle": {"analysis": "ienks"},
+        "ienks": {"window": 5, "shift": 2, "multiple": True},
+        "observations": {"stride": 1.7, "gross_error_limit": 3.0},
+        "model_error": {"truth_sd": 0.1},
+    },
+    "fgat": {
+        "cycle": {"analysis": "var3d"},
+        "variational": {"window": 5},
+        "observations": {"network": "random_points", "probability": 0.7, "every": 2},
+    },
     "ensrf": {"cycle": {"analysis": "ensrf"}, "localisation": {"radius": 2.5}},
     "eakf": {"cycle": {"analysis": "eakf"}},
     "local_particle_filter": {"cycle": {"analysis": "local_particle_filter"}},
@@ -140,7 +156,13 @@ def test_killed_again_and_again(begin: Callable[..., Any], assert_finished: Fini
     assert_finished(groups)
 
 
+@pytest.mark.parametrize(
+    ("scheme", "before", "after"), [({}, 2, 3), ({"analysis": "var4d"}, 1, 2)], ids=str
+)
 def test_input_from_files(
+    scheme: dict[str, str],
+    before: int,
+    after: int,
     make_truth: Callable[..., Path],
     make_observations: Callable[..., Path],
     unfinished: Callable[..., Path],
@@ -161,10 +183,14 @@ def test_input_from_files(
             "truth": {"source": "file", "file": str(tmp_path / "truth.nc")},
             "observations": {"source": "file", "file": str(tmp_path / "observations.nc")},
             "checkpoint": {"every": 3},
+            "cycle": scheme,
         },
     )
-    unfinished(groups, 2, KILLED_AFTER)
-    found = run(groups, tmp_path, 3, ["--restart"])
+    if scheme:
+        windows = {"window": 4, "shift": 2, "multiple": True}
+        groups = nml.merge(groups, {"variational": windows})
+    unfinished(groups, before, KILLED_AFTER)
+    found = run(groups, tmp_path, after, ["--restart"])
     assert files() == {"run.nml", "run.nc", "truth.nc", "observations.nc"}
     assert filecmp.cmp(found, run(groups, tmp_path / "uninterrupted"), shallow=False)
 
