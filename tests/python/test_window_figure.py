@@ -70,6 +70,7 @@ def test_what_the_figure_shows_holds_in_a_short_run(short: Any) -> None:
     assert rmse["IEnKS", 10] < 0.185
     assert smoothed["IEnKS", 10] < 0.7 * rmse["IEnKS", 10]
     assert smoothed["4D-Var", 10] < 0.8 * rmse["4D-Var", 10]
+    assert rmse["4D-Var MDA", 10] < 0.26
 
 
 def test_table_and_picture_show_every_point(figure: ModuleType, short: Any) -> None:
@@ -81,14 +82,14 @@ def test_table_and_picture_show_every_point(figure: ModuleType, short: Any) -> N
     with pytest.raises(ValueError, match="lacks the lines"):
         figure.put("a page", lines)
     left, right = figure.picture(points).axes
-    assert [len(axes.get_lines()) for axes in (left, right)] == [3, 2]
+    assert [len(axes.get_lines()) for axes in (left, right)] == [4, 3]
     for axes, which in ((left, "filter"), (right, "smoother")):
-        drawn = axes.containers[-1].lines[0].get_data()
+        drawn = axes.containers[1].lines[0].get_data()
         found = [(p.window, getattr(p, which).mean) for p in points if p.curve == "IEnKS"]
         np.testing.assert_array_equal(np.transpose(drawn), found)
     rows = figure.csv_text(points).splitlines()
     assert len(rows) == 1 + len(points)
-    assert rows[-1].startswith("IEnKS,10,ienks.inflation = 1.01,0.1")
+    assert rows[-1].startswith("4D-Var MDA,10,background.sd = 0.17,0.2")
 
 
 def test_a_scheme_that_loses_the_truth_is_named(figure: ModuleType) -> None:
