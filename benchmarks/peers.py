@@ -2,9 +2,10 @@
 
     .venv/bin/python benchmarks/peers.py [--repeats 5] [--python python3.12] [--only TEXT]
 
-Both run the same twin experiments (Lorenz-96, F = 8, step 0.05, every point observed each 0.05
-with variance 1): same members, inflation, rotation and localisation, one thread. They are run in
-turn, as often as `--repeats` says; shown are the median and, in brackets, smallest and largest.
+Both run the same twin experiments (Lorenz-96, F = 8, step 0.05, every point observed each 0.05 or
+as the case says, with variance 1): same members, inflation, rotation, localisation and windows,
+one thread. They are run in turn, as often as `--repeats` says; shown are the median and, in
+brackets, smallest and largest.
 
 - dacycle: processor time of the whole program for a long run less that for a short one, over the
   difference in cycles: model, truth, observations, analysis, scores and output of scores; without
@@ -74,6 +75,7 @@ class Case:
         settings: its arguments.
         cycles: of our short and long run, and of DAPPER's.
         before: ms a cycle of DAPPER, measured before on two cores of an AMD EPYC; none: never.
+        steps: model steps a cycle.
     """
 
     name: str
@@ -83,6 +85,7 @@ class Case:
     settings: dict[str, Any]
     cycles: tuple[int, int, int]
     before: float | None
+    steps: int = 1
 
 
 def case(
@@ -114,6 +117,40 @@ def case(
     if method == "EnKF":
         settings["upd_a"] = "Sqrt"
     return Case(name, points, groups, method, settings, cycles, before)
+
+
+def var4d(
+    name: str, window: int, steps: int, factor: float, cycles: tuple[int, int, int], before: float
+) -> Case:
+    """4D-Var of 40 points, B a part of the climate's; three outer loops here, up to ten there."""
+    groups: nml.Groups = {
+        "cycle": {"analysis": "var4d", "interval": 0.05 * steps},
+        "lorenz96": {"n": 40},
+        "truth": {"spin_up": 1.0},
+        "ensemble": {"members": 1, "initial": "truth", "initial_sd": 0.1},
+        "variational": {"window": window, "outer_loops": 3},
+        "background": {"factor": factor},
+        "output": {"fields_every": 0, "feedback": False},
+        "checkpoint": {"every": 0},
+    }
+    return Case(name, 40, groups, "Var4D", {"Lag": window, "xB": factor}, cycles, before, steps)
+
+
+def ienks(
+    name: str, members: int, window: int, cycles: tuple[int, int, int], before: float
+) -> Case:
+    """The iterative smoother of 40 points, finite size, at most three iterations."""
+    groups: nml.Groups = {
+        "cycle": {"analysis": "ienks", "interval": 0.05},
+        "lorenz96": {"n": 40},
+        "truth": {"spin_up": 1.0},
+        "ensemble": {"members": members, "initial": "truth", "initial_sd": 0.1},
+        "ienks": {"window": window, "iterations": 3, "finite_size": True, "hyperprior": 2.0},
+        "output": {"fields_every": 0, "feedback": False},
+        "checkpoint": {"every": 0},
+    }
+    settings = {"N": members, "upd_a": "Sqrt", "rot": True, "Lag": window, "nIter": 3, "xN": 2.0}
+    return Case(name, 40, groups, "iEnKS", settings, cycles, before)
 
 
 CASES = (
@@ -172,6 +209,9 @@ CASES = (
         radius=RADIUS,
         rotation=False,
     ),
+    var4d("4D-Var, window 1 x 0.05, N_x=40", 1, 1, 0.02, (2000, 12000, 400), 12.4),
+    var4d("4D-Var, window 4 x 0.2, N_x=40", 4, 4, 0.002, (1000, 4000, 100), 117.0),
+    ienks("IEnKS, N=24, lag 10, N_x=40", 24, 10, (1000, 6000, 400), 4.4),
 )
 
 
@@ -207,6 +247,7 @@ def theirs(python: Path, one: Case, seed: int) -> dict[str, float]:
     asked = {
         "points": one.points,
         "cycles": one.cycles[2],
+        "steps": one.steps,
         "method": one.method,
         "settings": one.settings,
         "seed": seed,

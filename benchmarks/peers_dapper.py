@@ -32,7 +32,7 @@ def main() -> None:
     model = modelling.HiddenMarkovModel(
         modelling.Operator(M=points, model=step, linear=dstep_dx, noise=0),
         observations,
-        modelling.Chronology(0.05, dko=1, Ko=cycles - 1, BurnIn=0),
+        modelling.Chronology(0.05, dko=case["steps"], Ko=cycles - 1, BurnIn=0),
         modelling.GaussRV(mu=x0(points), C=0.001),
     )
     truth, observed = model.simulate()

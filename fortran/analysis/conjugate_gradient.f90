@@ -229,8 +229,18 @@ contains
       real(wp), contiguous, intent(in) :: a(:, :, :)
       real(wp), contiguous, intent(in) :: b(:, :, :)
       real(wp) :: products(size(a, 3))
+      real(wp), allocatable :: terms(:, :)
+      integer :: first
+      integer :: m
+      integer :: c
 
-      call sum_columns(domain%communicator, int(domain%total, i8)*size(a, 2), &
-                       reshape(a*b, [size(a, 1)*size(a, 2), size(a, 3)]), products)
+      allocate (terms(size(a, 1)*size(a, 2), size(a, 3)))
+      do m = 1, size(a, 3)
+         do c = 1, size(a, 2)
+            first = (c - 1)*size(a, 1)
+            terms(first + 1:first + size(a, 1), m) = a(:, c, m)*b(:, c, m)
+         end do
+      end do
+      call sum_columns(domain%communicator, int(domain%total, i8)*size(a, 2), terms, products)
    end function batch_products
 end module da_analysis_conjugate_gradient

@@ -19,6 +19,7 @@ module da_analysis_ienks
    use da_analysis_diagnostics, only: note_costs
    use da_analysis_ensemble_filter, only: scale_by_errors
    use da_analysis_ensemble_space, only: project_observations
+   use da_analysis_finite_size_prior, only: prior_type, prior_cost, prior_precision
    use da_analysis_smoother, only: smoother_type, carried_start, carried_end
    use da_analysis_transform, only: transform_members
    use da_analysis_type, only: observe_analysis, observe_members
@@ -36,9 +37,6 @@ module da_analysis_ienks
    !> What J may rise in a step, as a share of it. Smaller rises are no failure: ensembles of other
    !> widths have other means at the observations, and to forbid them ends in poorer minima.
    real(wp), parameter :: rise_allowed = 1.0_wp
-   !> The finite-size prior is flat far out; there it goes on as a normal one of this precision, or
-   !> an ensemble that has lost the truth would leave the model's climate.
-   real(wp), parameter :: least_precision = 0.25_wp
 
    !> `&ienks`
    type :: ienks_config
@@ -255,6 +253,7 @@ contains
       real(wp), intent(out) :: gram(:, :)
       real(wp), intent(out) :: precision
       type(error_type), allocatable, intent(out) :: error
+      type(prior_type) :: prior
       real(wp), dimension(size(w), size(w)) :: transform, inverse, products
       real(wp) :: step(size(w))
       real(wp) :: gradient(size(w))
@@ -269,6 +268,7 @@ contains
       integer :: n
 
       n = size(w)
+      prior = prior_type(self%config%finite_size, self%config%hyperprior)
       w = 0
       step = 0
       gram = 0
@@ -287,7 +287,7 @@ contains
          call project_window(self, domain, steps, observations, weights, ensemble, products, &
                              gradient, squares, error)
          if (allocated(error)) return
-         cost = 0.5_wp*(prior_cost(self%config, n, remaining, w) + squares)
+         cost = 0.5_wp*(prior_cost(prior, n, remaining, w) + squares)
          if (.not. cost <= lowest*(1 + rise_allowed)) then
             if (iteration == 1) then
                call run_error(error, 'the ensemble is not finite any more: it has diverged')
@@ -304,7 +304,7 @@ contains
          observation_cost = 0.5_wp*squares
          gram = matmul(transpose(inverse), matmul(products, inverse))
          step = matmul(transpose(inverse), gradient)
-         precision = prior_precision(self%config, n, remaining, w)
+         precision = prior_precision(prior, n, remaining, w)
          step = (step - precision*w)/precision
          gram = gram/precision
          call root_and_inverse(n, gram, transform, inverse, step)
@@ -380,58 +380,6 @@ contains
          coefficients(:, k) = transform(:, k) + w/sqrt(real(n - 1, wp))
       end do
    end function with_shift
-
-   !> |w|², or twice that finite-size prior's -ln p(w).
-   pure function prior_cost(config, n, remaining, w) result(cost)
-      type(ienks_config), intent(in) :: config
-      integer, intent(in) :: n
-      real(wp), intent(in) :: remaining
-      real(wp), intent(in) :: w(n)
-      real(wp) :: cost
-      real(wp) :: epsilon_n
-      real(wp) :: certainty
-      real(wp) :: far
-
-      cost = dot_product(w, w)
-      if (.not. config%finite_size) return
-      call finite_size_prior(config, n, remaining, epsilon_n, certainty)
-      far = max(cost/(n - 1) - (certainty/least_precision - epsilon_n), 0.0_wp)
-      cost = (n - 1)*(certainty*log(epsilon_n + cost/(n - 1) - far) + least_precision*far)
-   end function prior_cost
-
-   !> The prior's precision: 1, or the curvature along w of the finite-size prior c/2 ln(ε +
-   !> |w|²/(N - 1)), ε = (N + 1)/N and c = N/(N - 1), moved as in EnKF-N so that it is 1 where
-   !> nothing is observed (Bocquet & Sakov 2012; Bocquet, Raanes & Hannart 2015, eq. 36).
-   !> `remaining` is the mean eigenvalue of S^{-1}.
-   pure function prior_precision(config, n, remaining, w) result(precision)
-      type(ienks_config), intent(in) :: config
-      integer, intent(in) :: n
-      real(wp), intent(in) :: remaining
-      real(wp), intent(in) :: w(n)
-      real(wp) :: precision
-      real(wp) :: epsilon_n
-      real(wp) :: certainty
-
-      precision = 1
-      if (.not. config%finite_size) return
-      call finite_size_prior(config, n, remaining, epsilon_n, certainty)
-      precision = max(certainty/(epsilon_n + dot_product(w, w)/(n - 1)), least_precision)
-   end function prior_precision
-
-   pure subroutine finite_size_prior(config, n, remaining, epsilon_n, certainty)
-      type(ienks_config), intent(in) :: config
-      integer, intent(in) :: n
-      real(wp), intent(in) :: remaining
-      real(wp), intent(out) :: epsilon_n
-      real(wp), intent(out) :: certainty
-      real(wp) :: correction
-
-      epsilon_n = (n + 1.0_wp)/n
-      certainty = real(n, wp)/(n - 1)
-      correction = sqrt((epsilon_n/certainty)**remaining)
-      epsilon_n = config%hyperprior*epsilon_n/correction
-      certainty = config%hyperprior*certainty*correction
-   end subroutine finite_size_prior
 
    !> S^{-1/2}, turned at random or symmetric.
    subroutine posterior_root(self, key, n, gram, transform)

@@ -15,6 +15,25 @@ module da_base_domain
    private
    public :: domain_type, new_domain
 
+   !> A run of points that one side of a halo takes from one slab.
+   type :: segment_type
+      integer :: rank = 0
+      integer :: tag = 0
+      integer :: slab_start = 0
+      integer :: halo_start = 0
+      integer :: length = 0
+   end type segment_type
+
+   !> The segments of a halo of some widths: what this rank takes, and what it gives.
+   type :: route_type
+      integer :: widths(2) = -1
+      type(segment_type), allocatable :: taken(:)
+      type(segment_type), allocatable :: given(:)
+   end type route_type
+
+   !> Routes remembered: a run exchanges halos of a few widths, again and again.
+   integer, parameter :: most_routes = 16
+
    !> Points first … last (counted from 1) of `total` lie on this rank; `n` = last - first + 1.
    type :: domain_type
       type(communicator_type) :: communicator
@@ -25,6 +44,8 @@ module da_base_domain
       integer :: n = 0
       real(wp), allocatable, private :: outbox(:)
       real(wp), allocatable, private :: inbox(:)
+      type(route_type), private :: routes(most_routes)
+      integer, private :: latest_route = 0
    contains
       procedure :: first_of
       procedure :: owner
@@ -33,15 +54,6 @@ module da_base_domain
       procedure :: fetch_rows
       procedure :: mean_of_points
    end type domain_type
-
-   !> A run of points that one side of a halo takes from one slab.
-   type :: segment_type
-      integer :: rank = 0
-      integer :: tag = 0
-      integer :: slab_start = 0
-      integer :: halo_start = 0
-      integer :: length = 0
-   end type segment_type
 
    integer, parameter :: side_left = 0
    integer, parameter :: side_right = 1
@@ -106,44 +118,42 @@ contains
       real(wp), intent(in) :: x(self%n, columns)
       real(wp), contiguous, intent(inout) :: left(:, :)
       real(wp), contiguous, intent(inout) :: right(:, :)
-      type(segment_type), allocatable :: taken(:)
-      type(segment_type), allocatable :: given(:)
-      integer :: widths(2)
+      integer :: route
       integer :: place
       integer :: c
       integer :: s
 
       call self%timer%start(phase_halo)
-      widths = [size(left, 1), size(right, 1)]
-      taken = segments_taken(self, widths)
-      given = segments_given(self, widths)
-      call reserve(self%inbox, columns*sum(taken%length))
-      call reserve(self%outbox, columns*sum(given%length))
-      place = 0
-      do s = 1, size(given)
-         associate (segment => given(s))
-            do c = 1, columns
-               self%outbox(place + 1:place + segment%length) = &
-                  x(segment%slab_start:segment%slab_start + segment%length - 1, c)
-               place = place + segment%length
-            end do
-         end associate
-      end do
-      call swap(self%communicator, columns, given, self%outbox, taken, self%inbox)
-      place = 0
-      do s = 1, size(taken)
-         associate (segment => taken(s))
-            do c = 1, columns
-               if (segment%rank == self%communicator%rank) then
-                  call put(segment, x(segment%slab_start:segment%slab_start + segment%length - 1, &
-                                      c), c)
-               else
-                  call put(segment, self%inbox(place + 1:place + segment%length), c)
+      call find_route(self, [size(left, 1), size(right, 1)], route)
+      associate (taken => self%routes(route)%taken, given => self%routes(route)%given)
+         call reserve(self%inbox, columns*sum(taken%length))
+         call reserve(self%outbox, columns*sum(given%length))
+         place = 0
+         do s = 1, size(given)
+            associate (segment => given(s))
+               do c = 1, columns
+                  self%outbox(place + 1:place + segment%length) = &
+                     x(segment%slab_start:segment%slab_start + segment%length - 1, c)
                   place = place + segment%length
-               end if
-            end do
-         end associate
-      end do
+               end do
+            end associate
+         end do
+         call swap(self%communicator, columns, given, self%outbox, taken, self%inbox)
+         place = 0
+         do s = 1, size(taken)
+            associate (segment => taken(s))
+               do c = 1, columns
+                  if (segment%rank == self%communicator%rank) then
+                     call put(segment, x(segment%slab_start:segment%slab_start + segment%length &
+                                         - 1, c), c)
+                  else
+                     call put(segment, self%inbox(place + 1:place + segment%length), c)
+                     place = place + segment%length
+                  end if
+               end do
+            end associate
+         end do
+      end associate
       call self%timer%stop()
 
    contains
@@ -289,6 +299,22 @@ contains
       call sum_columns(self%communicator, int(self%total, i8), x, means)
       means = means/self%total
    end function mean_of_points
+
+   !> The place of the route for these widths; worked out where it is not remembered.
+   subroutine find_route(self, widths, route)
+      type(domain_type), intent(inout) :: self
+      integer, intent(in) :: widths(2)
+      integer, intent(out) :: route
+
+      do route = 1, most_routes
+         if (all(self%routes(route)%widths == widths)) return
+      end do
+      self%latest_route = mod(self%latest_route, most_routes) + 1
+      route = self%latest_route
+      self%routes(route)%widths = widths
+      self%routes(route)%taken = segments_taken(self, widths)
+      self%routes(route)%given = segments_given(self, widths)
+   end subroutine find_route
 
    !> Where this rank's halo comes from, slab by slab outwards.
    pure function segments_taken(self, widths) result(segments)

@@ -216,13 +216,21 @@ contains
       real(wp), allocatable :: left(:, :)
       real(wp), allocatable :: right(:, :)
       integer :: columns
+      integer :: column
+      integer :: m
+      integer :: c
 
       columns = size(x, 2)*size(x, 3)
       allocate (left(before, columns), right(behind, columns))
       allocate (xh(before + domain%n + behind, size(x, 2), size(x, 3)))
       call domain%fetch_halo(columns, x, left, right)
-      xh(:before, :, :) = reshape(left, [before, size(x, 2), size(x, 3)])
-      xh(before + 1:before + domain%n, :, :) = x
-      xh(before + domain%n + 1:, :, :) = reshape(right, [behind, size(x, 2), size(x, 3)])
+      do m = 1, size(x, 3)
+         do c = 1, size(x, 2)
+            column = (m - 1)*size(x, 2) + c
+            xh(:before, c, m) = left(:, column)
+            xh(before + 1:before + domain%n, c, m) = x(:, c, m)
+            xh(before + domain%n + 1:, c, m) = right(:, column)
+         end do
+      end do
    end subroutine padded
 end module da_model_stencil

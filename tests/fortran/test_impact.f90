@@ -19,7 +19,7 @@ module test_impact
    use da_model_type, only: model_type
    use da_observation_type, only: observations_type, qc_missing
    use da_operator_checks, only: random_field, inner_product
-   use test_ienks, only: advection_type, new_advection
+   use test_ienks, only: advection_type, new_advection, points
    use test_operators, only: observations_on
    use test_variational, only: eliminate
    use testing, only: testing_type

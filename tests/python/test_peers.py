@@ -32,8 +32,13 @@ def the_program(monkeypatch: pytest.MonkeyPatch, program: Path) -> None:
 def test_both_sides_have_the_same_settings(peers: ModuleType) -> None:
     for case in peers.CASES:
         groups, settings = case.ours, case.settings
-        assert settings["N"] == groups["ensemble"]["members"]
-        assert settings["infl"] == groups["inflation"]["posterior"]
+        assert settings.get("N", 1) == groups["ensemble"]["members"]
+        assert settings.get("infl") == groups.get("inflation", {}).get("posterior")
+        window = groups.get("variational", groups.get("ienks", {}))
+        assert settings.get("Lag") == window.get("window")
+        assert settings.get("xB") == groups.get("background", {}).get("factor")
+        assert settings.get("xN") == groups.get("ienks", {}).get("hyperprior")
+        assert case.steps == round(groups["cycle"]["interval"] / 0.05)
         assert settings.get("loc_rad") == groups.get("localisation", {}).get("radius")
         assert case.points == groups["lorenz96"]["n"]
         if groups["cycle"]["analysis"] in runner.defaults().split("&truth")[0]:

@@ -9,6 +9,7 @@ from types import ModuleType
 import pytest
 
 from dacycle import namelist as nml
+from dacycle import runner
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +50,17 @@ def test_the_model_counts_what_a_run_sends(
         assert numbers["bytes"] == model.halo_bytes(members, steps)
         assert numbers["allreduce"] + numbers["exscan"] == model.REDUCTIONS
         assert numbers["bcast"] == numbers["alltoall"] == numbers["alltoallv"] == 0
+
+
+@pytest.mark.parametrize("scheme", ["letkf", "var4d", "ienks"])
+def test_every_scheme_is_one_that_the_program_takes(
+    load: object, scheme: str, program: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DACYCLE_PROGRAM", str(program))
+    text = load("scaling").namelist_of(scheme, 200, 1 if scheme == "var4d" else 20, 6)  # type: ignore[operator]
+    groups = nml.parse(text)
+    assert groups["cycle"]["analysis"] == scheme
+    runner.check(groups)
 
 
 def test_the_model_grows_with_the_logarithm_of_the_ranks(load: object) -> None:

@@ -190,9 +190,13 @@ def test_killed_again_and_again(begin: Callable[..., Any], assert_finished: Fini
     assert_finished(groups)
 
 
-@pytest.mark.parametrize("scheme", [{}, {"analysis": "var4d"}], ids=str)
+@pytest.mark.parametrize(
+    ("scheme", "before", "after"), [({}, 2, 3), ({"analysis": "var4d"}, 1, 2)], ids=str
+)
 def test_input_from_files(
     scheme: dict[str, str],
+    before: int,
+    after: int,
     make_truth: Callable[..., Path],
     make_observations: Callable[..., Path],
     unfinished: Callable[..., Path],
@@ -219,8 +223,8 @@ def test_input_from_files(
     if scheme:
         windows = {"window": 4, "shift": 2, "multiple": True}
         groups = nml.merge(groups, {"variational": windows})
-    unfinished(groups, 2, KILLED_AFTER)
-    found = run(groups, tmp_path, 3, ["--restart"])
+    unfinished(groups, before, KILLED_AFTER)
+    found = run(groups, tmp_path, after, ["--restart"])
     assert files() == {"run.nml", "run.nc", "truth.nc", "observations.nc"}
     assert filecmp.cmp(found, run(groups, tmp_path / "uninterrupted"), shallow=False)
 
