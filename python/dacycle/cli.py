@@ -20,7 +20,7 @@ from dacycle.verification.tables import table_disagreements
 
 __all__ = ["main"]
 
-TRAININGS = ("dan",)
+TRAININGS = ("dan", "emulator", "correction")
 """As `dacycle.training.kinds` has them, which needs PyTorch to be read."""
 
 UNBOUNDED = 10_000

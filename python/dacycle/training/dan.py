@@ -30,6 +30,7 @@ from dacycle.network.factory import ARCHITECTURES
 from dacycle.network.type import Fields, Network
 from dacycle.option import option
 from dacycle.training.interface import Interface
+from dacycle.training.model import Model
 
 __all__ = ["TABLES", "DanTask", "check", "interface", "new_network", "new_task"]
 
@@ -38,16 +39,6 @@ TEST_SEED = 271828
 
 LOST = 2.0
 """A twin whose error exceeds this multiple of the climate's deviation begins anew."""
-
-
-@dataclass(frozen=True)
-class Model:
-    """Lorenz-96, perfect."""
-
-    n: int = option("points of the circle", 40, low=4)
-    forcing: float = option("F", 8.0)
-    dt: float = option("length of a Runge-Kutta step, model time", 0.05, above=0)
-    steps: int = option("steps from one analysis to the next", 1, low=1)
 
 
 @dataclass(frozen=True)

@@ -172,8 +172,7 @@ class Loop:
         self, losses: list[Tensor], norm: float, seconds: float, say: Say, log: Log
     ) -> None:
         done = self.progress
-        loss = float(torch.stack(losses).mean())
-        root = math.sqrt(loss) if loss >= 0 else math.nan
+        root = math.sqrt(float(torch.stack(losses).nanmean()))
         log({"root_of_loss": root, "learning_rate": self._rate(), "gradient": norm}, done.update)
         skipped = f", {done.skipped} skipped" if done.skipped else ""
         say(

@@ -45,20 +45,49 @@ def assert_same(found: Any, expected: Any) -> None:
         assert found == expected
 
 
+@pytest.mark.parametrize("kind", ["dan", "emulator"])
+def test_the_loss_falls(kind: str, tmp_path: Path, write_config: WriteConfig) -> None:
+    folder = tmp_path / "run"
+    config = write_config(kind, ("windows = 30", "windows = 200"))
+    assert train(kind, config, folder, "--quiet") == 0
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    losses = [line["root_of_loss"] for line in lines if "root_of_loss" in line]
+    assert len(losses) == 40
+    assert sum(losses[-4:]) < 0.7 * max(sum(losses[:4]), sum(losses[4:8]))
+    assert [line["update"] for line in kept(folder)["progress"]["tests"]] == [*range(10, 210, 10)]
+
+
+@pytest.mark.parametrize("form", ["increment", "tendency"])
+def test_a_correction_finds_what_the_model_lacks(
+    form: str, tmp_path: Path, write_config: WriteConfig
+) -> None:
+    config = write_config(
+        "correction",
+        ("windows = 30", "windows = 150"),
+        ("batch = 4", f"batch = 64\nform = '{form}'"),
+    )
+    assert train("correction", config, tmp_path / "run", "-q") == 0
+    scores = kept(tmp_path / "run")["progress"]["tests"][-1]
+    assert scores["from_truth_rmse_1"] < 0.8 * scores["from_truth_rmse_uncorrected_1"]
+
+
+def test_an_emulator_finds_the_model(tmp_path: Path, write_config: WriteConfig) -> None:
+    """The quadratic stencil contains the model, and comes near it in a few hundred updates."""
+    config = write_config(
+        "emulator",
+        ("channels = 4\nlayers = 1", "architecture = 'quadratic_stencil'"),
+        ("leads = 2", "leads = 2\nform = 'tendency'\ngap = 10\njacobian = 0.1"),
+        ("windows = 30", "windows = 250"),
+        ("learning_rate = 3e-3", "learning_rate = 0.1"),
+        ("batch = 4", "batch = 16"),
+        ("test = 10", "test = 250"),
+    )
+    assert train("emulator", config, tmp_path / "run", "-q") == 0
+    assert kept(tmp_path / "run")["progress"]["tests"][-1]["error_of_a_step"] < 0.01
+
+
 @pytest.mark.parametrize("kind", KINDS)
 class TestEachKind:
-    def test_the_loss_falls(self, kind: str, tmp_path: Path, write_config: WriteConfig) -> None:
-        folder = tmp_path / "run"
-        config = write_config(kind, ("windows = 30", "windows = 200"))
-        assert train(kind, config, folder, "--quiet") == 0
-        lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-        losses = [line["root_of_loss"] for line in lines if "root_of_loss" in line]
-        assert len(losses) == 40
-        assert sum(losses[-4:]) < 0.7 * max(sum(losses[:4]), sum(losses[4:8]))
-        assert [line["update"] for line in kept(folder)["progress"]["tests"]] == [
-            *range(10, 210, 10)
-        ]
-
     def test_a_seed_gives_the_same_bits(
         self, kind: str, tmp_path: Path, write_config: WriteConfig
     ) -> None:
