@@ -65,7 +65,7 @@ def test_the_file_describes_itself(exported: Path) -> None:
     assert metadata.trained_for["dt"] == 0.05
     assert metadata.trained_for["n"] == 12
     assert metadata.configuration["training"]["windows"] == 20
-    assert set(metadata.scores) == {"rmse", "rmse_max"}
+    assert set(metadata.scores) == {"rmse", "rmse_max", "cold_lost"}
     assert all(not weight.requires_grad for weight in module.parameters())
 
 

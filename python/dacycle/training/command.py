@@ -23,9 +23,18 @@ CONFIGURATION = "config.toml"
 DIARY = "log.txt"
 SERIES = "log.jsonl"
 
+FIXED = ("[network]", "[training]", "[model]")
+"""Tables of which no change is possible under way."""
+
 
 def run_training(
-    kind: str, config: Path, folder: Path, say: Callable[[str], None], *, fresh: bool
+    kind: str,
+    config: Path,
+    folder: Path,
+    say: Callable[[str], None],
+    *,
+    fresh: bool = False,
+    change: bool = False,
 ) -> int:
     """Train until the end, or until SIGINT or SIGTERM; returns the signal, or 0.
 
@@ -35,6 +44,7 @@ def run_training(
         folder: of checkpoint and logs; made if it is not there.
         say: is told lines of progress.
         fresh: begin anew in spite of a checkpoint.
+        change: go on with other settings than before; this is kept, and told by the card.
 
     Raises:
         TrainingError: the configuration is wrong, or the checkpoint is of another training.
@@ -50,12 +60,13 @@ def run_training(
     loop = new_loop(plan, folder)
     if kept is not None:
         wrong = differences(kept["plan"], loop.plan)
-        if wrong:
+        if wrong and (not change or any(line.startswith(FIXED) for line in wrong)):
             raise TrainingError(
                 f"{folder}: its checkpoint is of a training with other settings: "
-                f"{'; '.join(wrong)} (--fresh begins anew)"
+                f"{'; '.join(wrong)} (--fresh begins anew, --change goes on with other data)"
             )
         loop.resume(kept)
+        loop.progress.changes += [f"update {loop.progress.update}: {line}" for line in wrong]
     if config.resolve() != (folder / CONFIGURATION).resolve():
         shutil.copyfile(config, folder / CONFIGURATION)
     with (

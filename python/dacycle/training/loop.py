@@ -42,6 +42,7 @@ class Progress:
         seconds: of processor time.
         skipped: updates whose gradient was not finite, and which moved nothing.
         tests: scores of all tests so far, each with its update.
+        changes: settings that were changed under way, each with its update.
     """
 
     update: int = 0
@@ -49,6 +50,7 @@ class Progress:
     seconds: float = 0.0
     skipped: int = 0
     tests: list[dict[str, float]] = field(default_factory=list)
+    changes: list[str] = field(default_factory=list)
 
 
 class Loop:
