@@ -86,9 +86,12 @@ def check(tables: Mapping[str, Any], place: str) -> None:
     """Refuse tables that do not fit together.
 
     Raises:
-        TrainingError: a shift of observations that leaves nothing out, or fits no circle.
+        TrainingError: a shift of observations that leaves nothing out, or fits no circle; a cold
+            start of the only twin.
     """
-    model, observations = tables["model"], tables["observations"]
+    model, observations, twins = tables["model"], tables["observations"], tables["twins"]
+    if twins.cold > 0 and twins.batch == 1:
+        raise TrainingError(f"{place}: [twins] cold = {twins.cold}: needs a batch of two or more")
     if observations.every > model.n:
         raise TrainingError(
             f"{place}: [observations] every = {observations.every}: must be at most "
