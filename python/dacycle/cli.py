@@ -21,7 +21,7 @@ from dacycle.verification.tables import table_disagreements
 
 __all__ = ["main"]
 
-TRAININGS = ("dan",)
+TRAININGS = ("dan", "emulator", "correction")
 """As `dacycle.training.kinds` has them, which needs PyTorch to be read."""
 
 UNBOUNDED = 10_000
@@ -166,7 +166,9 @@ def _train(given: argparse.Namespace) -> int:
         )
     say = _silent if given.quiet else _console().print
     folder = given.output or Path(given.config.stem)
-    stopped_by = run_training(given.kind, given.config, folder, say, fresh=given.fresh)
+    stopped_by = run_training(
+        given.kind, given.config, folder, say, fresh=given.fresh, change=given.change
+    )
     return 128 + stopped_by if stopped_by else 0
 
 
@@ -387,7 +389,11 @@ def _parser() -> argparse.ArgumentParser:
         "-o", "--output", type=Path, metavar="DIR", help="folder (default: CONFIG, in this one)"
     )
     train.add_argument("--defaults", action="store_true", help="print a complete configuration")
-    train.add_argument("--fresh", action="store_true", help="begin anew in spite of a checkpoint")
+    begin = train.add_mutually_exclusive_group()
+    begin.add_argument("--fresh", action="store_true", help="begin anew in spite of a checkpoint")
+    begin.add_argument(
+        "--change", action="store_true", help="go on although the settings of the data are others"
+    )
     train.add_argument("-q", "--quiet", action="store_true", help="show errors only")
 
     export = _command(

@@ -81,7 +81,11 @@ def export_training(
         weights=sum(weight.numel() for weight in network.parameters()),
         trained_for=dict(interface.trained_for),
         scores={},
-        configuration={**plan.as_tables(), "updates": progress.update},
+        configuration={
+            **plan.as_tables(),
+            "updates": progress.update,
+            "changes": list(progress.changes),
+        },
         torch=torch.__version__,
         sample=_sample(network, interface.inputs, DTYPES[dtype]),
     )
@@ -173,6 +177,7 @@ def _card(
             given.rstrip(),
             "```",
             "",
+            *_changes(metadata.configuration["changes"]),
             "All settings, defaults included, are in the file's metadata:",
             "",
             "```json",
@@ -181,6 +186,12 @@ def _card(
             "",
         ]
     )
+
+
+def _changes(changes: Sequence[str]) -> list[str]:
+    if not changes:
+        return []
+    return ["Changed under way:", "", *(f"- {change}" for change in changes), ""]
 
 
 def _table(head: str, rows: dict[str, str]) -> list[str]:

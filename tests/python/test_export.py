@@ -15,6 +15,7 @@ from torch import Tensor
 from dacycle.cli import main
 from dacycle.errors import NetworkFileError
 from dacycle.export import export_training
+from dacycle.model import lorenz96_torch
 from dacycle.network.file import load, save
 from dacycle.network.type import Network, wrap
 from dacycle.training.command import open_training
@@ -64,7 +65,7 @@ def test_the_file_describes_itself(exported: Path) -> None:
     assert metadata.trained_for["dt"] == 0.05
     assert metadata.trained_for["n"] == 12
     assert metadata.configuration["training"]["windows"] == 20
-    assert set(metadata.scores) == {"rmse", "rmse_max"}
+    assert set(metadata.scores) == {"rmse", "rmse_max", "cold_lost"}
     assert all(not weight.requires_grad for weight in module.parameters())
 
 
@@ -170,6 +171,39 @@ def test_a_file_with_other_weights_is_found_out(exported: Path, tmp_path: Path) 
     torch.jit.save(module, str(tmp_path / "other.pt"), _extra_files=extra)
     checks = validate(tmp_path / "other.pt")[1]
     assert [check.name for check in checks if not check.passed] == ["sample: largest difference"]
+
+
+def test_the_jacobian_of_a_model_is_measured(tmp_path: Path) -> None:
+    """An untrained emulator gives the identity; the physical model is another."""
+    config = tmp_path / "still.toml"
+    config.write_text(
+        "[network]\nchannels = 4\nlayers = 1\n[model]\nn = 20\n"
+        "[emulator]\ntest_free = 5\ntest_batch = 2\n"
+        "[training]\nwindows = 1\nlearning_rate = 1e-9\n"
+    )
+    assert main(["train", "emulator", str(config), "-o", str(tmp_path / "run"), "-q"]) == 0
+    assert main(["export", str(tmp_path / "run"), "-o", str(tmp_path)]) == 0
+    metadata, checks = validate(tmp_path / "still.pt")
+    assert (metadata.role, metadata.inputs, metadata.outputs) == (
+        "model",
+        ("state",),
+        ("increment",),
+    )
+    assert set(metadata.scores) >= {"error_of_a_step", "free_steps", "free_deviation"}
+    measured = {check.name: check.value for check in checks if check.name.startswith("Jacobian")}
+    assert len(measured) == 5
+    x = lorenz96_torch.climatology(8, 20, 8.0, 0.05, torch.Generator().manual_seed(3)).double()
+    physical = torch.stack(
+        [
+            torch.autograd.functional.jacobian(
+                lambda state: lorenz96_torch.step(state, 8.0, 0.05), state
+            )
+            for state in x
+        ]
+    )
+    expected = float((physical - torch.eye(20)).norm() / physical.norm())
+    assert measured["Jacobian: relative error of a step"] == pytest.approx(expected, rel=1e-3)
+    assert measured["Jacobian: part outside the stencil"] == pytest.approx(0, abs=1e-6)
 
 
 def metadata_tables(metadata: Any) -> dict[str, Any]:

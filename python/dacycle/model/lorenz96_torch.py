@@ -5,10 +5,12 @@ where the reference stands), and in float64 the same numbers to rounding. The fo
 one slab with a halo as wide as their reaches together, so a step costs slices and no rotations.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
-__all__ = ["REACH_LEFT", "REACH_RIGHT", "climatology", "forecast", "step"]
+__all__ = ["REACH_LEFT", "REACH_RIGHT", "climatology", "forecast", "step", "step_with"]
 
 STAGES = 4
 REACH_LEFT = 2 * STAGES
@@ -20,6 +22,9 @@ REACH_RIGHT = STAGES
 MEAN = 2.3
 DEVIATION = 3.6
 """Of a value in a free run with F = 8: where the spin-up begins, and what networks divide by."""
+
+TENDENCY_DEVIATION = 18.0
+"""Of dx/dt there."""
 
 SPIN_UP = 20.0
 """Model time from a random state to the attractor, some 30 Lyapunov times."""
@@ -47,6 +52,27 @@ def step(x: Tensor, forcing: float, dt: float) -> Tensor:
     k3 = _tendency(_inner(xh, 2) + (0.5 * dt) * k2, forcing)
     k4 = _tendency(_inner(xh, 3) + dt * k3, forcing)
     return x + (dt / 6) * (_inner(k1, 3) + 2 * (_inner(k2, 2) + _inner(k3, 1)) + k4)
+
+
+def step_with(x: Tensor, forcing: float, dt: float, added: Callable[[Tensor], Tensor]) -> Tensor:
+    """A step of the model with something added to its tendency, in each stage.
+
+    Args:
+        x: states `(..., n)`, n >= 4.
+        forcing: F.
+        dt: length of the step, model time.
+        added: what is added to dx/dt: a function of the state on the circle, of its shape.
+    """
+
+    def tendency(state: Tensor) -> Tensor:
+        following, before, second = (state.roll(shift, -1) for shift in (-1, 1, 2))
+        return (following - second) * before - state + forcing + added(state)
+
+    k1 = tendency(x)
+    k2 = tendency(x + (0.5 * dt) * k1)
+    k3 = tendency(x + (0.5 * dt) * k2)
+    k4 = tendency(x + dt * k3)
+    return x + (dt / 6) * (k1 + 2 * (k2 + k3) + k4)
 
 
 def forecast(x: Tensor, forcing: float, dt: float, steps: int) -> Tensor:

@@ -6,17 +6,21 @@ with u the normalised input fields, C_0 ... C_layers convolutions of `kernel` po
 of a single point that begins at zero: an untrained network changes nothing. A is SiLU or, gated, a
 product, for which C_l has twice the channels out (Shazeer 2020):
 
-    A(a, b) = a SiLU(b)
+    A(a, b) = B tanh(a SiLU(b) / B)
 
-An analysis is a product of what the state says and what the observations say, and learns several
-times faster with gates. There is no normalisation over the points, which would tie the weights to
-one circle, and one rank to another.
+An analysis is a product of what the state says and what the observations say, and learns faster
+with gates. The bound B is far beyond what is usual: without it each layer could square what the
+last one gave, and a network that meets a state far from all it has seen would overflow.
+
+There is no normalisation over the points, which would tie the weights to one circle, and one rank
+to another.
 
 Shazeer, N. (2020): GLU variants improve transformer. arXiv:2002.05202.
 """
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -24,6 +28,9 @@ from dacycle.network.type import Convolution, Fields, Network, Scaling, crop
 from dacycle.option import option
 
 __all__ = ["ResidualBody", "ResidualCNN", "Settings"]
+
+
+BOUND = 16.0
 
 
 @dataclass(frozen=True)
@@ -40,11 +47,13 @@ class ResidualBody(Network):
     """The layers between normalised fields and raw outputs."""
 
     gated: bool
+    bound: float
 
     def __init__(self, channels_in: int, channels_out: int, settings: Settings) -> None:
         channels, kernel = settings.channels, settings.kernel
         super().__init__((1 + settings.layers) * (kernel // 2), channels_in, channels_out)
         self.gated = settings.gated
+        self.bound = BOUND
         width = 2 * channels if settings.gated else channels
         self.first = Convolution(channels_in, channels, kernel)
         self.layers = nn.ModuleList(
@@ -66,7 +75,8 @@ class ResidualBody(Network):
         if not self.gated:
             return functional.silu(h)
         factors = h.chunk(2, 1)
-        return factors[0] * functional.silu(factors[1])
+        product = factors[0] * functional.silu(factors[1])
+        return self.bound * torch.tanh(product / self.bound)
 
 
 class ResidualCNN(Network):

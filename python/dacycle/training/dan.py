@@ -3,12 +3,17 @@
     E_a = E_f + a(E_f, H^T R^-1 (y - H mean(E_f))),    E_f <- M(E_a)
 
 member by member, on `batch` twin experiments at a time that go on for ever. A window is `cycles`
-analyses; its loss is the mean square of `mean(E_a) - x_t`, and its gradient goes through network
-and model from cycle to cycle, back to the window's start (truncated backpropagation). With its
-field H^T R^-1 d, zero where nothing is observed, one network serves any network of observations.
+analyses; its loss is the mean over twins and cycles of
 
-Some twins begin anew before each window, at the truth plus noise, lest the network see nothing but
-its own good analyses and never learn how to come back to them.
+    2 s^2 (sqrt(1 + e^2 / s^2) - 1),    e^2 = mean square of mean(E_a) - x_t,
+
+which is e^2 for errors that are small beside s = `robust` sd; its gradient goes through network and
+model from cycle to cycle, back to the window's start (truncated backpropagation). With its field
+H^T R^-1 d, zero where nothing is observed, one network serves any network of observations.
+
+Some twins begin anew before each window, at the truth plus noise or at the state of another twin,
+lest the network see nothing but its own good analyses and never learn how to come back to them.
+These are what the loss is linear for: squared, a lost twin would outweigh all others.
 
 Boudier, P., A. Fillion, S. Gratton, S. Gürol and S. Zhang (2023): Data assimilation networks.
 J. Adv. Model. Earth Syst., 15, e2022MS003353. McCabe, M. and J. Brown (2021): Learning to
@@ -30,6 +35,7 @@ from dacycle.network.factory import ARCHITECTURES
 from dacycle.network.type import Fields, Network
 from dacycle.option import option
 from dacycle.training.interface import Interface
+from dacycle.training.model import Model
 
 __all__ = ["TABLES", "DanTask", "check", "interface", "new_network", "new_task"]
 
@@ -39,15 +45,8 @@ TEST_SEED = 271828
 LOST = 2.0
 """A twin whose error exceeds this multiple of the climate's deviation begins anew."""
 
-
-@dataclass(frozen=True)
-class Model:
-    """Lorenz-96, perfect."""
-
-    n: int = option("points of the circle", 40, low=4)
-    forcing: float = option("F", 8.0)
-    dt: float = option("length of a Runge-Kutta step, model time", 0.05, above=0)
-    steps: int = option("steps from one analysis to the next", 1, low=1)
+BOUND = 40.0
+"""No state of Lorenz-96 goes so far; a step from there is still finite."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +67,12 @@ class Twins:
     cycles: int = option("analyses in a window, through which the gradient goes", 12, low=1)
     reseed: float = option("part of the twins that begin anew before a window", 0.01, low=0, high=1)
     reseed_sd: float = option("standard deviation of the error they begin with", 1.0, above=0)
+    cold: float = option("part of these that begin at a state of another twin", 0.0, low=0, high=1)
+    robust: float = option(
+        "RMSE from which on a twin counts linearly in the loss, as part of the observations' sd",
+        0.5,
+        above=0,
+    )
     test_batch: int = option("fresh twins in a test", 64, low=1)
     test_cycles: int = option("cycles of an early test", 500, low=2)
     test_cycles_long: int = option("cycles of the last test, for the scores", 2200, low=2)
@@ -81,9 +86,12 @@ def check(tables: Mapping[str, Any], place: str) -> None:
     """Refuse tables that do not fit together.
 
     Raises:
-        TrainingError: a shift of observations that leaves nothing out, or fits no circle.
+        TrainingError: a shift of observations that leaves nothing out, or fits no circle; a cold
+            start of the only twin.
     """
-    model, observations = tables["model"], tables["observations"]
+    model, observations, twins = tables["model"], tables["observations"], tables["twins"]
+    if twins.cold > 0 and twins.batch == 1:
+        raise TrainingError(f"{place}: [twins] cold = {twins.cold}: needs a batch of two or more")
     if observations.every > model.n:
         raise TrainingError(
             f"{place}: [observations] every = {observations.every}: must be at most "
@@ -185,20 +193,26 @@ class DanTask:
         self.cycling = self._start(twins.batch, random)
 
     def loss(self) -> Tensor:
-        """Mean square error of the analyses of the next window; the twins are then at its end."""
+        """That of the analyses of the next window; the twins are then at its end."""
         now = self.cycling
         self._reseed(now)
         total = torch.zeros((), dtype=self.dtype, device=self.device)
+        scale = (self.twins.robust * self.observations.sd) ** 2
         for _ in range(self.twins.cycles):
             analysis = self._analyse(now, self.random)
-            total = total + (analysis.mean(1) - now.truth).square().mean()
+            square = (analysis.mean(1) - now.truth).square().mean(-1)
+            total = total + (2 * scale * ((1 + square / scale).sqrt() - 1)).mean()
             self._forecast(now, analysis)
         now.members = now.members.detach()
         now.memory = now.memory.detach()
         return total / self.twins.cycles
 
     def test(self, long: bool = False) -> dict[str, float]:
-        """Scores on fresh trajectories: RMSE of the analyses, its mean and maximum over time."""
+        """Scores on fresh trajectories: RMSE of the analyses, its mean and maximum over time.
+
+        And `cold_lost`: of twins that began at the state of another one, the part whose error is
+        not below that of the observations after as many cycles as the burn-in.
+        """
         cycles = self.twins.test_cycles_long if long else self.twins.test_cycles
         burn_in = self.twins.test_burn_in
         random = torch.Generator().manual_seed(TEST_SEED)
@@ -210,8 +224,9 @@ class DanTask:
                 if cycle >= burn_in:
                     errors.append((analysis.mean(1) - now.truth).square().mean(-1).sqrt())
                 self._forecast(now, analysis)
+            lost = self._lost_from_cold(random)
         rmse = torch.stack(errors)
-        return {"rmse": float(rmse.mean()), "rmse_max": float(rmse.max())}
+        return {"rmse": float(rmse.mean()), "rmse_max": float(rmse.max()), "cold_lost": lost}
 
     def state(self) -> dict[str, Any]:
         """All that the next window depends on, beside the network and the generator."""
@@ -231,6 +246,16 @@ class DanTask:
         )
         return Cycling(truth, truth[:, None] + self.twins.reseed_sd * noise, memory)
 
+    def _lost_from_cold(self, random: torch.Generator) -> float:
+        now = self._start(self.twins.test_batch, random)
+        now.members = now.members.roll(1, 0)
+        for _ in range(self.twins.test_burn_in):
+            analysis = self._analyse(now, random)
+            error = (analysis.mean(1) - now.truth).square().mean(-1).sqrt()
+            self._forecast(now, analysis)
+        # Not `error >= sd`: an error that is not a number must count, too.
+        return float((~(error < self.observations.sd)).double().mean())
+
     def _analyse(self, now: Cycling, random: torch.Generator) -> Tensor:
         """Analysis `(batch, members, n)` of the background; the memory is the new one then."""
         batch, members, n = now.members.shape
@@ -243,7 +268,8 @@ class DanTask:
         out = self.network(torch.cat((fields, now.memory), 1))
         now.memory = out[:, 1:]
         analysis: Tensor = now.members + out[:, 0].reshape(batch, members, n)
-        return analysis
+        # A twin that blows up must not make the gradient of all others infinite.
+        return analysis.clamp(-BOUND, BOUND)
 
     def _forecast(self, now: Cycling, analysis: Tensor) -> None:
         model = self.model
@@ -262,12 +288,14 @@ class DanTask:
         """Begin some twins anew, and all that have lost the truth."""
         batch, members, n = now.members.shape
         drawn = torch.rand(batch, generator=self.random) < self.twins.reseed
+        cold = torch.rand(batch, generator=self.random) < self.twins.cold
         noise = self._normal(self.random, batch, members, n)
         error = (now.members.mean(1) - now.truth).square().mean(-1).sqrt()
         # Not `error > limit`: an error that is not a number must count, too.
         lost = ~(error <= LOST * lorenz96.DEVIATION)
         anew = drawn.to(self.device) | lost
-        begun = now.truth[:, None] + self.twins.reseed_sd * noise
+        origin = torch.where(cold.to(self.device)[:, None], now.truth.roll(1, 0), now.truth)
+        begun = origin[:, None] + self.twins.reseed_sd * noise
         now.members = torch.where(anew[:, None, None], begun, now.members)
         forgets = anew.repeat_interleave(members)[:, None, None]
         now.memory = torch.where(forgets, torch.zeros_like(now.memory), now.memory)

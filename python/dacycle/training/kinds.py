@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from dacycle.network.type import Network
-from dacycle.training import dan
+from dacycle.training import correction, dan, emulator
 from dacycle.training.interface import Interface
 from dacycle.training.task import Task
 
@@ -50,6 +50,24 @@ KINDS = {
             dan.interface,
             dan.new_network,
             dan.new_task,
+        ),
+        Kind(
+            "emulator",
+            ("residual_cnn", "bilinear_cnn", "quadratic_stencil"),
+            emulator.TABLES,
+            emulator.check,
+            emulator.interface,
+            emulator.new_network,
+            emulator.new_task,
+        ),
+        Kind(
+            "correction",
+            ("bilinear_cnn", "residual_cnn", "quadratic_stencil"),
+            correction.TABLES,
+            correction.check,
+            correction.interface,
+            correction.new_network,
+            correction.new_task,
         ),
     )
 }

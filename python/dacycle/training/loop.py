@@ -18,6 +18,7 @@ from torch import Tensor
 
 from dacycle.errors import TrainingError
 from dacycle.training import schedule
+from dacycle.training.processes import Processes
 from dacycle.training.settings import Training
 from dacycle.training.task import Task
 
@@ -42,6 +43,7 @@ class Progress:
         seconds: of processor time.
         skipped: updates whose gradient was not finite, and which moved nothing.
         tests: scores of all tests so far, each with its update.
+        changes: settings that were changed under way, each with its update.
     """
 
     update: int = 0
@@ -49,12 +51,21 @@ class Progress:
     seconds: float = 0.0
     skipped: int = 0
     tests: list[dict[str, float]] = field(default_factory=list)
+    changes: list[str] = field(default_factory=list)
 
 
 class Loop:
     """Trains the network of a task, with checkpoints in a folder."""
 
-    def __init__(self, task: Task, training: Training, folder: Path, plan: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        task: Task,
+        training: Training,
+        folder: Path,
+        plan: dict[str, Any],
+        processes: Processes,
+    ) -> None:
+        self.processes = processes
         self.task = task
         self.training = training
         self.folder = folder
@@ -67,11 +78,22 @@ class Loop:
         self.progress = Progress()
 
     def resume(self, kept: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
+        """Go on from a checkpoint.
+
+        Raises:
+            TrainingError: it is of another number of processes.
+        """
+        parts = [kept, *kept.get("others", [])]
+        if len(parts) != self.processes.size:
+            raise TrainingError(
+                f"{self.folder}: its checkpoint is of {len(parts)} processes, "
+                f"and there are {self.processes.size}"
+            )
+        mine = parts[self.processes.rank]
         self.task.network.load_state_dict(kept["network"])
         self.optimiser.load_state_dict(kept["optimiser"])
-        self.task.random.set_state(kept["random"])
-        self.task.load(kept["task"])
+        self.task.random.set_state(mine["random"])
+        self.task.load(mine["task"])
         self.progress = Progress(**kept["progress"])
 
     def run(self, say: Say, log: Log, stop: Callable[[], bool]) -> bool:
@@ -87,7 +109,7 @@ class Loop:
         losses: list[Tensor] = []
         clock = time.process_time()
         while done.update < self.last:
-            if stop():
+            if self.processes.any(stop()):
                 self.save()
                 return False
             self._look_for_finish(say)
@@ -112,6 +134,10 @@ class Loop:
 
     def save(self) -> None:
         """Write a checkpoint, whole or not at all."""
+        mine = {"random": self.task.random.get_state(), "task": self.task.state()}
+        parts = self.processes.gather(mine)
+        if self.processes.rank > 0:
+            return
         path = self.folder / CHECKPOINT
         part = path.with_suffix(".part")
         torch.save(
@@ -119,8 +145,8 @@ class Loop:
                 "plan": json.dumps(self.plan),
                 "network": self.task.network.state_dict(),
                 "optimiser": self.optimiser.state_dict(),
-                "random": self.task.random.get_state(),
-                "task": self.task.state(),
+                **parts[0],
+                "others": parts[1:],
                 "progress": asdict(self.progress),
             },
             part,
@@ -136,6 +162,7 @@ class Loop:
         with self._precision():
             loss = self.task.loss()
         loss.backward()  # type: ignore[no-untyped-call]
+        self.processes.average(network.parameters())
         norm = float(torch.nn.utils.clip_grad_norm_(network.parameters(), training.clip))
         if math.isfinite(norm):
             self.optimiser.step()
@@ -161,8 +188,10 @@ class Loop:
 
     def _look_for_finish(self, say: Say) -> None:
         done = self.progress
-        asked = (self.folder / FINISH).exists()
-        if not asked or done.finish is not None or self.training.schedule != "constant":
+        if done.finish is not None or self.training.schedule != "constant":
+            return
+        here = self.processes.rank == 0 and (self.folder / FINISH).exists()
+        if not self.processes.any(here):
             return
         if done.update < schedule.decay_begins(self.training, None):
             done.finish = done.update
@@ -172,8 +201,7 @@ class Loop:
         self, losses: list[Tensor], norm: float, seconds: float, say: Say, log: Log
     ) -> None:
         done = self.progress
-        loss = float(torch.stack(losses).mean())
-        root = math.sqrt(loss) if loss >= 0 else math.nan
+        root = math.sqrt(float(torch.stack(losses).nanmean()))
         log({"root_of_loss": root, "learning_rate": self._rate(), "gradient": norm}, done.update)
         skipped = f", {done.skipped} skipped" if done.skipped else ""
         say(
@@ -182,6 +210,8 @@ class Loop:
         )
 
     def _test(self, say: Say, log: Log) -> None:
+        if self.processes.rank > 0:
+            return
         done = self.progress
         scores = self.task.test()
         done.tests.append({"update": done.update, **scores})

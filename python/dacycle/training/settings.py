@@ -28,7 +28,7 @@ class Training:
     bfloat16: bool = option(
         "convolutions in bfloat16, up to the middle of the decay: faster on some processors", False
     )
-    seed: int = option("of the first weights and of all that is drawn", 1, low=0)
+    seed: int = option("of the first weights and of all that is drawn", 1, low=0, high=2**32 - 1)
     device: str = option("cpu, cuda or cuda:N", "cpu")
     threads: int = option("of PyTorch", 1, low=1)
     report: int = option("updates between two lines of progress", 50, low=1)

@@ -15,6 +15,13 @@ def test_the_command_line_knows_the_kinds() -> None:
     assert tuple(KINDS) == TRAININGS
 
 
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_with_model_error: Path) -> None:
+    """Where the run is that `correction` learns from by default."""
+    monkeypatch.chdir(tmp_path)
+    Path("run.nc").symlink_to(run_with_model_error)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_defaults_prints_can_be_read_and_is_the_defaults(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "x.toml"

@@ -45,20 +45,49 @@ def assert_same(found: Any, expected: Any) -> None:
         assert found == expected
 
 
+@pytest.mark.parametrize("kind", ["dan", "emulator"])
+def test_the_loss_falls(kind: str, tmp_path: Path, write_config: WriteConfig) -> None:
+    folder = tmp_path / "run"
+    config = write_config(kind, ("windows = 30", "windows = 200"))
+    assert train(kind, config, folder, "--quiet") == 0
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    losses = [line["root_of_loss"] for line in lines if "root_of_loss" in line]
+    assert len(losses) == 40
+    assert sum(losses[-4:]) < 0.7 * max(sum(losses[:4]), sum(losses[4:8]))
+    assert [line["update"] for line in kept(folder)["progress"]["tests"]] == [*range(10, 210, 10)]
+
+
+@pytest.mark.parametrize("form", ["increment", "tendency"])
+def test_a_correction_finds_what_the_model_lacks(
+    form: str, tmp_path: Path, write_config: WriteConfig
+) -> None:
+    config = write_config(
+        "correction",
+        ("windows = 30", "windows = 150"),
+        ("batch = 4", f"batch = 64\nform = '{form}'"),
+    )
+    assert train("correction", config, tmp_path / "run", "-q") == 0
+    scores = kept(tmp_path / "run")["progress"]["tests"][-1]
+    assert scores["from_truth_rmse_1"] < 0.8 * scores["from_truth_rmse_uncorrected_1"]
+
+
+def test_an_emulator_finds_the_model(tmp_path: Path, write_config: WriteConfig) -> None:
+    """The quadratic stencil contains the model, and comes near it in a few hundred updates."""
+    config = write_config(
+        "emulator",
+        ("channels = 4\nlayers = 1", "architecture = 'quadratic_stencil'"),
+        ("leads = 2", "leads = 2\nform = 'tendency'\ngap = 10\njacobian = 0.1"),
+        ("windows = 30", "windows = 250"),
+        ("learning_rate = 3e-3", "learning_rate = 0.1"),
+        ("batch = 4", "batch = 16"),
+        ("test = 10", "test = 250"),
+    )
+    assert train("emulator", config, tmp_path / "run", "-q") == 0
+    assert kept(tmp_path / "run")["progress"]["tests"][-1]["error_of_a_step"] < 0.01
+
+
 @pytest.mark.parametrize("kind", KINDS)
 class TestEachKind:
-    def test_the_loss_falls(self, kind: str, tmp_path: Path, write_config: WriteConfig) -> None:
-        folder = tmp_path / "run"
-        config = write_config(kind, ("windows = 30", "windows = 200"))
-        assert train(kind, config, folder, "--quiet") == 0
-        lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-        losses = [line["root_of_loss"] for line in lines if "root_of_loss" in line]
-        assert len(losses) == 40
-        assert sum(losses[-4:]) < 0.7 * max(sum(losses[:4]), sum(losses[4:8]))
-        assert [line["update"] for line in kept(folder)["progress"]["tests"]] == [
-            *range(10, 210, 10)
-        ]
-
     def test_a_seed_gives_the_same_bits(
         self, kind: str, tmp_path: Path, write_config: WriteConfig
     ) -> None:
@@ -105,6 +134,17 @@ def test_a_stopped_training_goes_on_to_the_same_bits(
     assert_same(kept(stopped), kept(whole))
 
 
+@pytest.mark.slow
+def test_the_training_of_the_docs_beats_3dvar(repository: Path, tmp_path: Path) -> None:
+    config = tmp_path / "tiny.toml"
+    config.write_text((repository / "docs" / "training.md").read_text().split("```")[1][4:])
+    assert train("dan", config, tmp_path / "tiny", "-q") == 0
+    three_dimensional_variational = 0.41
+    scores = kept(tmp_path / "tiny")["progress"]["tests"][-1]
+    assert scores["update"] == 600
+    assert scores["rmse_max"] < 2 * scores["rmse"] < 1.5 * three_dimensional_variational
+
+
 def test_finish_begins_the_decay(tmp_path: Path, write_config: WriteConfig) -> None:
     folder = tmp_path / "run"
     assert train("dan", write_config("dan", ("windows = 30", "windows = 9")), folder, "-q") == 0
@@ -131,10 +171,34 @@ def test_another_training_is_not_gone_on_with(
     assert train("dan", other, folder, "-q") == 2
     assert capsys.readouterr().err == (
         f"dacycle: error: {folder}: its checkpoint is of a training with other settings: "
-        "[network] channels was 4 and is 6 (--fresh begins anew)\n"
+        "[network] channels was 4 and is 6 "
+        "(--fresh begins anew, --change goes on with other data)\n"
     )
+    assert train("dan", other, folder, "-q", "--change") == 2
     assert train("dan", other, folder, "-q", "--fresh") == 0
     assert kept(folder)["network"]["body.first.weight"].shape[0] == 6
+
+
+def test_data_may_be_changed_under_way_and_it_is_kept(
+    tmp_path: Path, write_config: WriteConfig
+) -> None:
+    folder = tmp_path / "run"
+    assert train("dan", write_config("dan"), folder, "-q") == 0
+    other = write_config("dan", ("reseed = 0.2", "reseed = 0.3"), ("windows = 30", "windows = 40"))
+    assert train("dan", other, folder, "-q") == 2
+    assert train("dan", other, folder, "-q", "--change") == 0
+    assert kept(folder)["progress"]["update"] == 40
+    assert kept(folder)["progress"]["changes"] == ["update 30: [twins] reseed was 0.2 and is 0.3"]
+    assert train("dan", other, folder, "-q") == 0
+
+
+def test_twins_that_blow_up_do_not_stop_the_training(
+    tmp_path: Path, write_config: WriteConfig
+) -> None:
+    config = write_config("dan", ("batch = 4", "batch = 16\nreseed_sd = 1000.0"))
+    assert train("dan", config, tmp_path / "run", "-q") == 0
+    progress = kept(tmp_path / "run")["progress"]
+    assert (progress["update"], progress["skipped"]) == (30, 0)
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 broken", b"nothing like it"])
