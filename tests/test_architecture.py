@@ -38,7 +38,10 @@ MPI_CONSTANTS = {"mpi_offset_kind", "mpi_info_null"}
 """What io/ may take from MPI, because PnetCDF's interface asks for it."""
 
 MUTABLE = {"base/interrupt.f90": "a signal handler has no other place to write to"}
-POINTERS = {"base/system.f90": "dlsym hands out procedures as pointers"}
+POINTERS = {
+    "base/system.f90": "dlsym hands out procedures as pointers",
+    "network/torch.f90": "so it does those of the bridge to libtorch",
+}
 
 MOST_LINES = 400
 MOST_COLUMNS = 100

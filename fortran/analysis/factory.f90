@@ -17,6 +17,7 @@ module da_analysis_factory
    use da_analysis_hybrid_covariance, only: hybrid_config, read_hybrid, read_hybrid_localisation
    use da_analysis_hybrid_envar, only: envar_type
    use da_analysis_ienks, only: ienks_type, ienks_config, new_ienks, read_ienks
+   use da_analysis_judged_variational, only: judged_variational_type
    use da_analysis_lagged_smoother, only: read_lag
    use da_analysis_letkf, only: letkf_config, new_letkf, read_letkf, check_letkf
    use da_analysis_local_particle_filter, only: local_particle_filter_config, &
@@ -25,8 +26,8 @@ module da_analysis_factory
    use da_analysis_stochastic_enkf, only: new_stochastic_enkf
    use da_analysis_study, only: study_config, read_study
    use da_analysis_type, only: analysis_type
-   use da_analysis_variational, only: variational_type, variational_config, new_variational, &
-      read_variational
+   use da_analysis_variational, only: variational_type, new_variational
+   use da_analysis_variational_settings, only: variational_config, read_variational
    use da_analysis_weak_constraint, only: weak_constraint_type, read_weak_constraint
    use da_covariance_background, only: background_config, read_background
    use da_ensemble_inflation, only: inflation_config, no_inflation, read_inflation
@@ -67,7 +68,7 @@ contains
       type(background_config) :: background
       type(hybrid_config) :: hybrid
       type(weak_constraint_type) :: weak_constraint
-      type(variational_type), allocatable :: variation
+      type(judged_variational_type), allocatable :: variation
       class(coupled_type), allocatable :: coupled
       type(ienks_config) :: ienks
       type(ienks_type), allocatable :: smoother
@@ -114,7 +115,7 @@ contains
          call read_variation(.false., error)
          if (allocated(error)) return
          allocate (variation)
-         call set_variation(variation)
+         call set_variation(variation%variational_type)
          call move_alloc(variation, analysis)
       case ('e3dvar', 'e4dvar', '4denvar')
          call read_variation(.true., error)
@@ -200,8 +201,8 @@ contains
          variational%minimisation%watched = diagnosed%iterations
          if (diagnosed%analysis_error .and. (weak_constraint%active .or. variational%multiple .or. &
                                              (name == 'var3d' .and. variational%window > 1))) then
-            call input_error(error, namelists%file//': &diagnostics analysis_error = .true.: is '// &
-                             'for 3D-Var, and 4D-Var without &weak_constraint and multiple')
+            call input_error(error, namelists%file//': &diagnostics analysis_error = .true. '// &
+                             'is for 3D-Var, and 4D-Var without &weak_constraint and multiple')
          end if
       end subroutine read_variation
 

@@ -109,11 +109,9 @@ contains
                          'with variant = ''bundle'': anomalies in units of the prior''s', &
                          above=0.0_wp)
       config%bundle = variant == 'bundle'
-      if (.not. config%bundle) then
-         if (abs(config%bundle_size - defaults%bundle_size) > 0) then
-            call namelists%reject('bundle_size', "is not used with variant = '"//variant// &
-                                  "'")
-         end if
+      if (.not. config%bundle .and. abs(config%bundle_size - defaults%bundle_size) > 0) then
+         call namelists%reject('bundle_size', "is not used with variant = '"//variant//"'")
+      end if
       end if
       call namelists%close_group(error)
    end subroutine read_ienks
@@ -299,9 +297,9 @@ contains
             cycle
          end if
          lowest = cost
-         if (iteration == 1) before = 0.5_wp*squares
          background_cost = 0.5_wp*dot_product(w, w)
          observation_cost = 0.5_wp*squares
+         if (iteration == 1) before = observation_cost
          gram = matmul(transpose(inverse), matmul(products, inverse))
          step = matmul(transpose(inverse), gradient)
          precision = prior_precision(prior, n, remaining, w)

@@ -7,19 +7,17 @@ module da_analysis_variational
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
    use da_base_error, only: error_type
-   use da_base_namelists, only: namelists_type
-   use da_base_random, only: random_key_type, normals_of, stream_climatology, stream_perturbations
-   use da_base_text, only: to_text
+   use da_base_random, only: random_key_type, stream_climatology
    use da_analysis_conjugate_gradient, only: batch_products
    use da_analysis_cost_function, only: problem_type, minimisation_config, &
       variational_history_type, minimise_cost
    use da_analysis_diagnostics, only: note_minimisation
-   use da_analysis_observation_impact, only: forecast_aspect_type, impact_type, &
-      impact_of_problem, analyse, forecast_errors
    use da_analysis_problem_operators, only: list_problem
    use da_analysis_hybrid_covariance, only: hybrid_config, new_localisation, new_hybrid_errors
+   use da_analysis_perturbed_observations, only: perturb_window
    use da_analysis_smoother, only: smoother_type, carry_window, carried_start, carried_end
    use da_analysis_type, only: no_noise_in_windows, observe_analysis
+   use da_analysis_variational_settings, only: variational_config
    use da_analysis_weak_constraint, only: weak_constraint_type
    use da_analysis_window, only: new_window, new_fgat_window
    use da_covariance_background, only: background_config, new_background
@@ -28,24 +26,11 @@ module da_analysis_variational
    use da_ensemble_initialise, only: draw_from_attractor
    use da_ensemble_type, only: ensemble_type
    use da_model_type, only: model_type
-   use da_observation_type, only: observations_type, qc_evaluated
+   use da_observation_type, only: observations_type
    use da_operator_catalogue, only: catalogue_type
    implicit none
    private
-   public :: variational_type, variational_config, new_variational, read_variational
-
-   character(len=7), parameter :: known_solvers(2) = [character(len=7) :: 'cg', 'lanczos']
-   character(len=7), parameter :: known_preconditioners(2) = [character(len=7) :: 'none', &
-      'lanczos']
-
-   !> `&variational`
-   type :: variational_config
-      !> Cycles of the window; 3D-Var has none, or those of a first guess at the appropriate time.
-      integer :: window = 4
-      integer :: shift = 1
-      logical :: multiple = .false.
-      type(minimisation_config) :: minimisation
-   end type variational_config
+   public :: variational_type, new_variational
 
    type, extends(smoother_type) :: variational_type
       type(minimisation_config) :: minimisation
@@ -63,85 +48,11 @@ module da_analysis_variational
       procedure :: forecast
       procedure :: against_noise
       procedure :: update_window
-      procedure :: impact
-      procedure, private :: pose_impact
       procedure :: errors_of_background
       procedure :: errors_of
    end type variational_type
 
 contains
-
-   subroutine read_variational(namelists, name, config, error)
-      type(namelists_type), intent(inout) :: namelists
-      character(len=*), intent(in) :: name
-      type(variational_config), intent(inout) :: config
-      type(error_type), allocatable, intent(out) :: error
-      integer, parameter :: longest_window = 1000
-      character(len=:), allocatable :: solver
-      character(len=:), allocatable :: preconditioner
-
-      if (three_dimensional(name)) config%window = 0
-      solver = trim(known_solvers(1))
-      preconditioner = trim(known_preconditioners(1))
-      call namelists%open_group('variational', 'Minimisation, used by analysis = ''var3d'', '// &
-                                '''var4d'', ''e3dvar'', ''e4dvar'' and ''4denvar''')
-      call namelists%get('window', config%window, &
-                         'cycles from the window''s start to its end, the analysis; var3d: 0, '// &
-                         'or those of 3D-FGAT; e3dvar: 0', &
-                         minimum=merge(0, 1, three_dimensional(name)), &
-                         maximum=merge(0, longest_window, name == 'e3dvar'))
-      if (name == 'var3d') config%shift = max(config%window, 1)
-      call namelists%get('shift', config%shift, &
-                         'cycles from analysis to analysis, which takes the observations of '// &
-                         'all of them; at most the window, and all of it with 3D-FGAT', minimum=1)
-      call namelists%get('multiple', config%multiple, &
-                         'var4d: assimilate observations in all windows that they fall in, '// &
-                         'with weights that sum to one')
-      call namelists%get('outer_loops', config%minimisation%outer_loops, &
-                         'linearisations about the latest state; one is enough where all is '// &
-                         'linear', minimum=1)
-      call namelists%get('inner_iterations', config%minimisation%inner_iterations, &
-                         'most iterations of conjugate gradients in an outer loop', minimum=1)
-      call namelists%get('gradient_reduction', config%minimisation%gradient_reduction, &
-                         'an inner loop ends where the gradient''s norm has fallen to this '// &
-                         'fraction', above=0.0_wp, maximum=1.0_wp)
-      call namelists%get('solver', solver, &
-                         'of inner loops: conjugate gradients, or the same with gradients that '// &
-                         'are kept, and kept orthogonal', known_solvers)
-      call namelists%get('preconditioner', preconditioner, &
-                         'of the second outer loop and those after: none, or by the Lanczos '// &
-                         'vectors of those before', known_preconditioners)
-      config%minimisation%lanczos = solver == 'lanczos'
-      config%minimisation%preconditioned = preconditioner == 'lanczos'
-      if (config%minimisation%preconditioned) then
-         if (.not. config%minimisation%lanczos) then
-            call namelists%reject('preconditioner', "= 'lanczos': needs solver = 'lanczos'")
-         else if (config%minimisation%outer_loops == 1) then
-            call namelists%reject('preconditioner', &
-                                  "= 'lanczos': is not used with outer_loops = 1")
-         end if
-      end if
-      if (config%multiple .and. name /= 'var4d') then
-         call namelists%reject('multiple', "is not used with analysis = '"//name//"'")
-      end if
-      if (three_dimensional(name)) then
-         if (config%shift /= max(config%window, 1)) then
-            call namelists%reject('shift', '= '//to_text(config%shift)//": analysis = '"//name// &
-                                  "' takes the observations of each window once: leave it out")
-         end if
-      else if (config%shift > config%window) then
-         call namelists%reject('shift', '= '//to_text(config%shift)//': must be at most window '// &
-                               '= '//to_text(config%window))
-      end if
-      call namelists%close_group(error)
-   end subroutine read_variational
-
-   pure function three_dimensional(name) result(yes)
-      character(len=*), intent(in) :: name
-      logical :: yes
-
-      yes = name == 'var3d' .or. name == 'e3dvar'
-   end function three_dimensional
 
    function new_variational(name, config, background) result(self)
       character(len=*), intent(in) :: name
@@ -333,7 +244,7 @@ contains
 
          call new_window(self%model, domain, steps, groups, problem%window, weights)
          problem%window%forcing = self%weak_constraint%forcing(self%model, self%steps)
-         call perturb_window(self, cycle, groups, weights, ensemble%members, perturbations)
+         call perturb_window(self%seed, cycle, groups, weights, ensemble%members, perturbations)
          call minimise_cost(self%minimisation, domain, problem, perturbations, control, history)
       end subroutine solve
    end subroutine analyse_start
@@ -370,7 +281,7 @@ contains
       end do
       call self%errors_of_background(domain, ensemble, problem%covariance)
       call new_fgat_window(self%model, domain, trajectory, groups, problem%window)
-      call perturb_window(self, cycle, groups, weights, ensemble%members, perturbations)
+      call perturb_window(self%seed, cycle, groups, weights, ensemble%members, perturbations)
       call minimise_cost(self%minimisation, domain, problem, perturbations, ensemble%x, history)
       call note_minimisation(self%diagnosed, self%seed, domain, cycle, problem, history, ensemble)
       do k = 1, times - 1
@@ -428,61 +339,6 @@ contains
       end if
    end subroutine list_operators
 
-   !> By the adjoint; analyses without the withheld observations are made anew, the rest of them
-   !> with their codes of quality control.
-   subroutine impact(self, domain, cycle, observations, ensemble, aspect, withheld, found)
-      class(variational_type), intent(in) :: self
-      type(domain_type), intent(inout) :: domain
-      integer, intent(in) :: cycle
-      type(observations_type), intent(in) :: observations
-      type(ensemble_type), intent(in) :: ensemble
-      type(forecast_aspect_type), intent(in) :: aspect
-      logical, intent(in) :: withheld(:, :)
-      type(impact_type), intent(out) :: found
-      type(observations_type) :: checked
-      type(observations_type) :: rest
-      type(problem_type) :: problem
-      real(wp), allocatable :: start(:, :, :)
-      real(wp), allocatable :: analysis(:, :, :)
-      integer :: steps
-      integer :: k
-
-      checked = observations
-      call self%meet(domain, ensemble, checked)
-      steps = (cycle - self%start_of(cycle))*self%steps
-      if (.not. self%smooths) then
-         start = ensemble%x
-      else
-         start = ensemble%carried(ensemble%place_of(carried_start))%x
-      end if
-      call self%pose_impact(domain, steps, checked, ensemble, problem)
-      call impact_of_problem(self%minimisation, domain, self%model, problem, start, steps, aspect, &
-                             found)
-      allocate (found%denied_error(size(withheld, 2)))
-      allocate (analysis, mold=start)
-      do k = 1, size(withheld, 2)
-         rest = checked
-         where (withheld(:, k) .and. rest%used()) rest%qc = qc_evaluated
-         call self%pose_impact(domain, steps, rest, ensemble, problem)
-         call analyse(self%minimisation, domain, problem, start, analysis)
-         call forecast_errors(self%model, domain, steps + aspect%steps, analysis, aspect, &
-                              found%denied_error(k:k))
-      end do
-   end subroutine impact
-
-   !> The problem of observations that stand `steps` model steps after the window's start.
-   subroutine pose_impact(self, domain, steps, observations, ensemble, problem)
-      class(variational_type), intent(in) :: self
-      type(domain_type), intent(inout) :: domain
-      integer, intent(in) :: steps
-      type(observations_type), intent(in) :: observations
-      type(ensemble_type), intent(in) :: ensemble
-      type(problem_type), intent(out) :: problem
-
-      call self%errors_of_background(domain, ensemble, problem%covariance)
-      call new_window(self%model, domain, [steps], [observations], problem%window)
-   end subroutine pose_impact
-
    !> The covariance of the background's errors in this cycle: the one that was prepared, or with
    !> the ensemble's at the window's start in it.
    subroutine errors_of_background(self, domain, ensemble, covariance)
@@ -510,36 +366,4 @@ contains
          covariance = self%covariance
       end if
    end subroutine errors_of
-
-   !> What an ensemble's members add to the observations of a window, in units of their errors:
-   !> normal numbers, the same whenever an observation is used; a single state adds nothing.
-   subroutine perturb_window(self, cycle, observations, weights, members, perturbations)
-      class(variational_type), intent(in) :: self
-      integer, intent(in) :: cycle
-      type(observations_type), intent(in) :: observations(:)
-      real(wp), intent(in) :: weights(:)
-      integer, intent(in) :: members
-      real(wp), allocatable, intent(out) :: perturbations(:, :)
-      type(random_key_type) :: key
-      integer :: first
-      integer :: last
-      integer :: k
-      integer :: m
-
-      allocate (perturbations(sum(observations%n), members), source=0.0_wp)
-      if (members == 1) return
-      last = 0
-      do k = 1, size(observations)
-         first = last + 1
-         last = last + observations(k)%n
-         key = random_key_type(self%seed, stream_perturbations, &
-                               cycle - size(observations) + k)
-         do m = 1, members
-            key%member = m
-            call normals_of(key, observations(k)%row, perturbations(first:last, m))
-            perturbations(first:last, m) = sqrt(weights(k))*perturbations(first:last, m)
-            where (.not. observations(k)%used()) perturbations(first:last, m) = 0
-         end do
-      end do
-   end subroutine perturb_window
 end module da_analysis_variational

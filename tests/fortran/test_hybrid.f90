@@ -11,7 +11,8 @@ module test_hybrid
    use da_analysis_hybrid_envar, only: envar_type, envar_problem_type
    use da_analysis_letkf, only: letkf_config, new_letkf
    use da_analysis_smoother, only: carried_start, carried_end
-   use da_analysis_variational, only: variational_type, variational_config, new_variational
+   use da_analysis_variational, only: variational_type, new_variational
+   use da_analysis_variational_settings, only: variational_config
    use da_analysis_window, only: window_type, new_window
    use da_base_communicator, only: alone
    use da_base_domain, only: domain_type, new_domain

@@ -5,7 +5,9 @@ module test_impact
    use da_analysis_cost_function, only: problem_type, minimisation_config
    use da_analysis_observation_impact, only: forecast_aspect_type, impact_type, &
       impact_of_problem, impact_of_departures, analyse, forecast_errors, forecast_sensitivity
-   use da_analysis_variational, only: variational_type, variational_config, new_variational
+   use da_analysis_judged_variational, only: judged_variational_type
+   use da_analysis_variational, only: new_variational
+   use da_analysis_variational_settings, only: variational_config
    use da_analysis_window, only: new_window
    use da_base_communicator, only: alone
    use da_base_domain, only: domain_type, new_domain
@@ -339,7 +341,7 @@ contains
       type(domain_type), intent(inout) :: domain
       integer, parameter :: cases = 3
       type(case_type) :: one
-      type(variational_type) :: scheme
+      type(judged_variational_type) :: scheme
       type(variational_config) :: config
       type(background_config) :: background
       type(ensemble_type) :: ensemble
@@ -354,7 +356,7 @@ contains
       background%covariance = 'diagonal'
       background%sd = 0.6_wp
       config%window = 0
-      scheme = new_variational('var3d', config, background)
+      scheme%variational_type = new_variational('var3d', config, background)
       call scheme%prepare(domain, model)
       ensemble%members = 1
       ensemble%x = one%background
