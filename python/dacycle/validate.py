@@ -26,8 +26,8 @@ from dacycle.network.type import wrap
 
 __all__ = ["Check", "validate", "validation_table"]
 
-ROUNDING = {"float32": 2e-5, "float64": 1e-12}
-"""Of an output, relative to the largest one: sums of some hundred terms in any order."""
+ROUNDING = {"float32": 1e-4, "float64": 1e-12}
+"""Of an output, relative to the largest one: layers of sums of some hundred terms in any order."""
 
 DOT_PRODUCT = 1e-12
 TAYLOR = 0.5
