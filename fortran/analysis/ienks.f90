@@ -112,7 +112,6 @@ contains
       if (.not. config%bundle .and. abs(config%bundle_size - defaults%bundle_size) > 0) then
          call namelists%reject('bundle_size', "is not used with variant = '"//variant//"'")
       end if
-      end if
       call namelists%close_group(error)
    end subroutine read_ienks
 
