@@ -31,6 +31,7 @@ contains
       integer(i8) :: used(1)
       integer :: last
 
+      if (.not. config%costs) return
       last = config%outer_loops
       used = problem%window%used
       call domain%communicator%count_sums(used)

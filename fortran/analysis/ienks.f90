@@ -316,6 +316,7 @@ contains
          w = w + step
          if (sqrt(dot_product(step, step)/n) < self%config%tolerance) exit
       end do
+      if (.not. self%diagnosed%costs) return
       used = sum([(count(observations(k)%used()), k=1, size(observations))])
       call domain%communicator%count_sums(used)
       call note_costs(before, background_cost, observation_cost, used(1), ensemble)
