@@ -38,7 +38,7 @@ def main() -> int:
     parser.add_argument("--cycles", type=int, help="of each run, in place of the namelist's")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
-    base = nml.read(HERE / "impact_denial.nml")
+    base = nml.read(HERE / "impact_denial" / "impact_denial.nml")
     base = nml.merge(base, {"cycle": {"seed": given.seed}})
     if given.cycles is not None:
         base = nml.merge(base, {"cycle": {"cycles": given.cycles}})

@@ -185,6 +185,11 @@ contains
       type(network_type) :: network
 
       if (len(config%analysis) == 0) return
+      if (config%fallback%limit > 0 .and. analysis%window > 0) then
+         call input_error(error, file//': &networks fallback_limit: the scheme that takes over '// &
+                          'must have no window; take a filter, or var3d')
+         return
+      end if
       call load_for(config, file, 'analysis', config%analysis, role_analysis, domain, &
                     model%components_in, network, error)
       if (allocated(error)) return

@@ -235,8 +235,8 @@ contains
       library = c_dlopen(path//c_null_char, resolve_now)
       if (.not. c_associated(library)) then
          call input_error(error, network//': a network needs '//path//', which cannot be '// &
-                          'loaded ('//text_at(c_dlerror())//'); build with torch (bin/setup), or name the '// &
-                          'library in '//bridge_variable)
+                          'loaded ('//text_at(c_dlerror())//'); build with torch '// &
+                          '(bin/setup), or name the library in '//bridge_variable)
       end if
    end subroutine open_bridge
 
