@@ -276,8 +276,8 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         metavar="[NAME ...] run.nc",
         help="run files of da_cycle; before them, the pictures that are wanted: scores, "
-        "hovmoeller, innovations, desroziers, spectra, impact, convergence, hessian, ranks, reliability, skill "
-        "(default: all that there is data for)",
+        "hovmoeller, innovations, desroziers, spectra, impact, convergence, hessian, ranks, "
+        "reliability, skill (default: all that there is data for)",
     )
     plot.add_argument(
         "-o", "--output", type=Path, metavar="DIR", help="folder (default: that of the run file)"
