@@ -50,9 +50,7 @@ def test_files_are_those_of_their_cards() -> None:
         assert hashlib.sha256(path.read_bytes()).hexdigest() in card
 
 
-def test_a_run_elsewhere_is_warned(
-    da_cycle: Callable[..., Any], run: Run, tmp_path: Path
-) -> None:
+def test_a_run_elsewhere_is_warned(da_cycle: Callable[..., Any], run: Run, tmp_path: Path) -> None:
     name = next(iter(SCORES))
     groups: Groups = {
         "cycle": {"analysis": "none", "cycles": 2, "burn_in": 0, "interval": 0.1},
