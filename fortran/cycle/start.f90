@@ -74,6 +74,12 @@ contains
       call hand_over_covariances(run%config, error)
       call communicator%agree(error)
       if (allocated(error)) return
+      if (len(config%networks%analysis) > 0 .and. &
+          (config%impact%wanted() .or. config%analysis%diagnosed%asks())) then
+         call input_error(error, config%namelist//': &networks analysis: a network tells '// &
+                          'nothing that &impact and &diagnostics ask for: leave them out')
+         return
+      end if
       call take_network_model(config%networks, config%namelist, run%domain, config%interval, &
                               run%config%model, run%config%steps, error)
       if (allocated(error)) return

@@ -117,3 +117,15 @@ def test_no_bridge(
     assert message.startswith(
         "a network needs /nowhere/libdacycle_torch.so, which cannot be loaded"
     )
+
+
+@pytest.mark.parametrize("asked", [{"impact": {"every": 1}}, {"diagnostics": {"dfs_samples": 1}}])
+def test_what_a_network_cannot_tell(
+    asked: dict[str, Any], error_of: ErrorOf, write_network: WriteNetwork, tmp_path: Path
+) -> None:
+    groups = nml.merge(
+        {"cycle": {"analysis": "var3d"}, "ensemble": {"members": 1}},
+        {"networks": {"analysis": str(write_network("gain.pt"))}},
+    )
+    nml.write(nml.merge(groups, asked), tmp_path / "run.nml")
+    assert "a network tells nothing that &impact and &diagnostics ask for" in error_of(["run.nml"])
