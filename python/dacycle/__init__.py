@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from dacycle.errors import DacycleError, NamelistError, ProgramError, RunError, RunFileError
 
 if TYPE_CHECKING:
+    from dacycle.adoption import export_module
     from dacycle.run_file import open_run
     from dacycle.runner import check, run
 
@@ -25,11 +26,17 @@ __all__ = [
     "RunError",
     "RunFileError",
     "check",
+    "export_module",
     "open_run",
     "run",
 ]
 
-_HOMES = {"check": "dacycle.runner", "open_run": "dacycle.run_file", "run": "dacycle.runner"}
+_HOMES = {
+    "check": "dacycle.runner",
+    "export_module": "dacycle.adoption",
+    "open_run": "dacycle.run_file",
+    "run": "dacycle.runner",
+}
 
 
 def __getattr__(name: str) -> Any:

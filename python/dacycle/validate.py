@@ -66,8 +66,12 @@ class Check:
         return self.limit is None or self.value <= self.limit
 
 
-def validate(path: Path) -> tuple[Metadata, list[Check]]:
+def validate(path: Path, *, physical: bool = True) -> tuple[Metadata, list[Check]]:
     """What a file says of its network, and all checks of it.
+
+    Args:
+        path: of the file.
+        physical: compare a model's Jacobian with the physical one's, too.
 
     Raises:
         NetworkFileError: it is no exported network.
@@ -77,7 +81,8 @@ def validate(path: Path) -> tuple[Metadata, list[Check]]:
     if all(check.passed for check in checks):
         checks += [_cuts(module, metadata), _members(module, metadata)]
         checks += _linear(module.double(), metadata)
-        if metadata.role == "model":
+        learned = metadata.role == "model" and metadata.trained_for["model"] == "lorenz96"
+        if physical and learned:
             checks += _jacobian(module, metadata)
     return metadata, checks
 
@@ -177,7 +182,8 @@ def _adjoint(module: Callable[[Tensor], Tensor], x: Tensor, dy: Tensor) -> Tenso
 def _jacobian(module: torch.jit.ScriptModule, metadata: Metadata) -> list[Check]:
     """Against the physical model's, at states of its climate, over several leads."""
     known = metadata.trained_for
-    n, forcing, dt, steps = (known[name] for name in ("n", "forcing", "dt", "steps"))
+    forcing, dt, steps = (known[name] for name in ("forcing", "dt", "steps"))
+    n = known.get("n", POINTS)
     x = lorenz96.climatology(
         JACOBIANS, n, forcing, dt, torch.Generator().manual_seed(3), torch.float64
     )
