@@ -24,6 +24,7 @@ NAMES = (
     "sakov2008_var3d",
     "sakov2008_var4d",
     "sakov2008_ienks",
+    "sakov2008_dan",
     "whitaker2002",
     "anderson2001_eakf",
     "poterjoy2016",

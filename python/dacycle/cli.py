@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dacycle import runner
 from dacycle.errors import DacycleError, RunError, RunFileError, TrainingError
@@ -164,11 +165,29 @@ def _train(given: argparse.Namespace) -> int:
         raise TrainingError(
             f"no configuration is given: `dacycle train {given.kind} --defaults` prints one"
         )
-    say = _silent if given.quiet else _console().print
+    console = _console()
+    say = _silent if given.quiet else console.print
     folder = given.output or Path(given.config.stem)
-    stopped_by = run_training(
-        given.kind, given.config, folder, say, fresh=given.fresh, change=given.change
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=given.quiet or not console.is_terminal,
     )
+    with bar:
+        task = bar.add_task(given.kind, total=None)
+        stopped_by = run_training(
+            given.kind,
+            given.config,
+            folder,
+            say,
+            fresh=given.fresh,
+            change=given.change,
+            watch=lambda done, last: bar.update(task, completed=done, total=last),
+        )
     return 128 + stopped_by if stopped_by else 0
 
 

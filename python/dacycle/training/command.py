@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from dacycle.errors import TrainingError
-from dacycle.training.loop import CHECKPOINT, FINISH, Loop, read_checkpoint
+from dacycle.training.loop import CHECKPOINT, FINISH, Loop, read_checkpoint, unwatched
 from dacycle.training.plan import Plan, differences, plan_of, read_plan
 from dacycle.training.processes import Alone, Processes, start_processes
 
@@ -40,6 +40,7 @@ def run_training(
     *,
     fresh: bool = False,
     change: bool = False,
+    watch: Callable[[int, int], None] = unwatched,
 ) -> int:
     """Train until the end, or until SIGINT or SIGTERM; returns the signal, or 0.
 
@@ -52,6 +53,7 @@ def run_training(
         say: is told lines of progress.
         fresh: begin anew in spite of a checkpoint.
         change: go on with other settings than before; this is kept, and told by the card.
+        watch: is told after each update how many are done, and how many there will be.
 
     Raises:
         TrainingError: the configuration is wrong, or the checkpoint is of another training.
@@ -101,7 +103,7 @@ def run_training(
         begun = "go on after" if kept else "begin at"
         several = f" on {processes.size} processes" if processes.size > 1 else ""
         tell(f"{plan.name}: {weights} weights, {begun} update {loop.progress.update}{several}")
-        finished = loop.run(tell, log, lambda: bool(caught))
+        finished = loop.run(tell, log, lambda: bool(caught), watch if first else unwatched)
         tell("finished" if finished else f"stopped after update {loop.progress.update}")
     if finished:
         return 0

@@ -22,7 +22,7 @@ from dacycle.training.processes import Processes
 from dacycle.training.settings import Training
 from dacycle.training.task import Task
 
-__all__ = ["CHECKPOINT", "FINISH", "Loop", "Progress", "read_checkpoint"]
+__all__ = ["CHECKPOINT", "FINISH", "Loop", "Progress", "read_checkpoint", "unwatched"]
 
 CHECKPOINT = "checkpoint.pt"
 
@@ -31,6 +31,11 @@ FINISH = "finish"
 
 Log = Callable[[dict[str, float], int], None]
 Say = Callable[[str], None]
+Watch = Callable[[int, int], None]
+
+
+def unwatched(_: int, __: int) -> None:
+    """Nobody wants to know of each update."""
 
 
 @dataclass
@@ -96,13 +101,14 @@ class Loop:
         self.task.load(mine["task"])
         self.progress = Progress(**kept["progress"])
 
-    def run(self, say: Say, log: Log, stop: Callable[[], bool]) -> bool:
+    def run(self, say: Say, log: Log, stop: Callable[[], bool], watch: Watch = unwatched) -> bool:
         """Train until the schedule ends, or a stop is asked for; returns whether it is finished.
 
         Args:
             say: is told lines for people.
             log: is told numbers by name, and the update they belong to.
             stop: whether to stop after this update.
+            watch: is told after each update how many are done, and how many there will be.
         """
         training, done = self.training, self.progress
         self.task.network.periodic(True)
@@ -115,6 +121,7 @@ class Loop:
             self._look_for_finish(say)
             loss, norm = self._update()
             losses.append(loss)
+            watch(done.update, self.last)
             if done.update % training.report == 0:
                 now = time.process_time()
                 done.seconds += now - clock
