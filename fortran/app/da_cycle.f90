@@ -37,6 +37,7 @@ program da_cycle
          call read_input(communicator, arguments%namelist, config, error)
          if (.not. allocated(error)) call start_run(communicator, config, run, error)
          if (.not. allocated(error)) then
+            if (len(run%notes) > 0) call say(run%notes(:len(run%notes) - 1))
             if (arguments%check_adjoint) then
                call check_adjoint(communicator, config, run, error)
             else if (arguments%check) then
