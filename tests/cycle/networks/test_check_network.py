@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from dacycle import namelist as nml
+
 REPOSITORY = Path(__file__).parents[3]
 SHIPPED = sorted(path.name for path in (REPOSITORY / "models_export").glob("*.pt"))
 FORMULAS = ["model", "correction", "single", "gain", "counting", "square"]
@@ -166,6 +168,44 @@ def test_a_sample_of_something_else_is_found(
     torch.jit.save(found, str(tmp_path / "net.pt"), _extra_files=extra)
     message = error_of([OPTION, "net.pt"], status=1)
     assert message == "net.pt: not right: sample of the file (N_x = 40)"
+
+
+VAR4D = {
+    "cycle": {"cycles": 3, "analysis": "var4d", "burn_in": 0},
+    "ensemble": {"members": 1},
+    "variational": {"window": 3},
+    "background": {"covariance": "homogeneous", "sd": 0.4},
+}
+
+
+@pytest.mark.parametrize("ranks", [1, 3])
+@pytest.mark.parametrize("role", ["model", "linear_model", "observation"])
+def test_float32_networks_are_right_in_place(
+    role: str, ranks: int, da_cycle: DaCycle, save_network: Save, networks: Path, tmp_path: Path
+) -> None:
+    """Beside the limits of float32 those of double precision stand for all other operators."""
+    path = networks / "single.pt"
+    if role == "observation":
+        path = save_network(Smooth(), tmp_path / "o.pt", role, (4, 4), dtype=torch.float32)
+    nml.write(nml.merge(VAR4D, {"networks": {role: str(path)}}), tmp_path / "run.nml")
+    done = da_cycle(["--check-adjoint", "run.nml"], ranks, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "float32: where such a network has a part" in done.stdout
+    exact = "model, one step" if role == "observation" else "H, cycle 1"
+    least = {line[:34].strip(): line.split()[-3] for line in done.stdout.splitlines()}
+    assert float(least[exact]) < 1e-6
+    assert float(least["G, all observations of the window"]) > 1e-8
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_mistake_is_found_in_place(
+    dtype: str, error_of: ErrorOf, save_network: Save, tmp_path: Path
+) -> None:
+    path = save_network(Detached(), tmp_path / "o.pt", "observation", (4, 4), dtype=DTYPES[dtype])
+    nml.write(nml.merge(VAR4D, {"networks": {"observation": str(path)}}), tmp_path / "run.nml")
+    message = error_of(["--check-adjoint", "run.nml"], status=1)
+    assert "H, cycle 1: the Taylor remainder does not fall" in message
+    assert "model, one step" not in message
 
 
 def test_options_beside_it_are_refused(error_of: ErrorOf) -> None:
