@@ -164,7 +164,8 @@ def test_a_sample_of_something_else_is_found(
 ) -> None:
     save_network(Smooth(), tmp_path / "net.pt", "model", (4, 4))
     found = torch.jit.load(str(tmp_path / "net.pt"), _extra_files=(extra := {"dacycle.nml": ""}))
-    found.sample_output.mul_(1.001)
+    with torch.no_grad():
+        found.sample_output.mul_(1.001)
     torch.jit.save(found, str(tmp_path / "net.pt"), _extra_files=extra)
     message = error_of([OPTION, "net.pt"], status=1)
     assert message == "net.pt: not right: sample of the file (N_x = 40)"
