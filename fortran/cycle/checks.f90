@@ -28,8 +28,8 @@ module da_cycle_checks
    character(len=*), parameter :: heading = '     rows  Taylor remainder, log10 at alpha = 1, '// &
       '0.1, ... 1e-12'//'                       least   adjoint    linear'
    character(len=*), parameter :: about_single = 'float32: where such a network has a part, '// &
-      'differences are to both sides and fall with alpha^2,'//new_line('a')//'into a valley '// &
-      'below 5e-4 c^(1/3); adjoint and linear: at most 5.4e-5 sqrt(operators passed)'
+      'differences are to both sides and fall with alpha^2,'// &
+      new_line('a')//'into a valley below 5e-4 c^(1/3); adjoint, linear: 5.4e-5 sqrt(operators)'
 
 contains
 
