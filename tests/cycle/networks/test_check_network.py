@@ -96,6 +96,7 @@ def check(da_cycle: DaCycle, path: Path, ranks: int = 1) -> subprocess.Completed
     return done
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ranks", [1, 2, 3])
 @pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_networks_are_right(name: str, ranks: int, da_cycle: DaCycle) -> None:
@@ -103,6 +104,7 @@ def test_shipped_networks_are_right(name: str, ranks: int, da_cycle: DaCycle) ->
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FORMULAS)
 def test_formulas_are_right_and_the_same_on_any_ranks(
     name: str, da_cycle: DaCycle, networks: Path
