@@ -66,14 +66,17 @@ contains
       call catalogue%add('B^(1/2)', problem%covariance, v, root=.true.)
       observed%window = problem%window
       observed%components_in = size(x, 2)
+      observed%rounding = problem%window%rounding()
       call catalogue%add('G, all observations of the window', observed, x, depth)
 
       costs%problem = problem
       costs%background = x
       costs%components_in = size(v, 2)
+      costs%rounding = observed%rounding
       hessian%problem = problem
       hessian%components_in = size(v, 2)
       hessian%components_out = size(v, 2)
+      hessian%rounding = observed%rounding
       call hessian%problem%window%linearise(domain, x, departures)
       allocate (downhill, mold=v)
       call steepest_descent(hessian%problem, domain, v, departures, downhill)

@@ -50,6 +50,7 @@ module da_analysis_window
       procedure :: tl
       procedure :: tl_to_end
       procedure :: ad
+      procedure :: rounding
    end type window_type
 
 contains
@@ -247,4 +248,16 @@ contains
       call move_alloc(b, a)
       call move_alloc(c, b)
    end subroutine swap
+
+   !> The coarsest of the model's and the observation operators'.
+   pure function rounding(self)
+      class(window_type), intent(in) :: self
+      real(wp) :: rounding
+      integer :: k
+
+      rounding = self%model%rounding
+      do k = 1, size(self%parts)
+         rounding = max(rounding, self%parts(k)%operator%rounding)
+      end do
+   end function rounding
 end module da_analysis_window

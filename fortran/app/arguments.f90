@@ -11,7 +11,8 @@ module da_app_arguments
    character(len=1), parameter :: newline = achar(10)
 
    type :: arguments_type
-      character(len=:), allocatable :: namelist
+      !> The namelist, or the network to check.
+      character(len=:), allocatable :: file
       character(len=:), allocatable :: progress
       integer :: start = start_new
       logical :: help = .false.
@@ -19,6 +20,7 @@ module da_app_arguments
       logical :: defaults = .false.
       logical :: check = .false.
       logical :: check_adjoint = .false.
+      logical :: check_network = .false.
    end type arguments_type
 
 contains
@@ -29,7 +31,7 @@ contains
       character(len=:), allocatable :: word
       integer :: i
 
-      arguments%namelist = ''
+      arguments%file = ''
       arguments%progress = 'auto'
       i = 1
       do while (i <= command_argument_count())
@@ -45,6 +47,8 @@ contains
             arguments%check = .true.
          case ('--check-adjoint')
             arguments%check_adjoint = .true.
+         case ('--check-network')
+            arguments%check_network = .true.
          case ('--restart', '--fresh')
             if (arguments%start /= start_new) then
                call input_error(error, 'one of --restart and --fresh can be given')
@@ -63,17 +67,24 @@ contains
             if (word(1:min(1, len(word))) == '-') then
                call input_error(error, "option '"//word//"' is not known (see da_cycle --help)")
                return
-            else if (len(arguments%namelist) > 0) then
-               call input_error(error, "one namelist file is needed, '"//arguments%namelist// &
+            else if (len(arguments%file) > 0) then
+               call input_error(error, "one file is needed, '"//arguments%file// &
                                 "' and '"//word//"' are given")
                return
             end if
-            arguments%namelist = word
+            arguments%file = word
          end select
          i = i + 1
       end do
       if (arguments%help .or. arguments%version .or. arguments%defaults) return
-      if (len(arguments%namelist) == 0) then
+      if (arguments%check_network .and. &
+          (arguments%check .or. arguments%check_adjoint .or. arguments%start /= start_new)) then
+         call input_error(error, '--check-network takes a network file and no other option')
+      else if (len(arguments%file) > 0) then
+         return
+      else if (arguments%check_network) then
+         call input_error(error, 'no network is given (usage: da_cycle --check-network FILE.pt)')
+      else
          call input_error(error, &
                'no namelist file is given (usage: da_cycle run.nml; see da_cycle --help)')
       end if
@@ -96,11 +107,14 @@ contains
              newline// &
              'usage:  da_cycle [options] run.nml'//newline// &
              '        mpirun -n 4 da_cycle run.nml'//newline// &
+             '        da_cycle --check-network FILE.pt'//newline// &
              newline// &
              'options'//newline// &
              '  --check         check the namelist and every file it names, run nothing'// &
              newline// &
              '  --check-adjoint test the tangent linears and adjoints that a run would use'// &
+             newline// &
+             '  --check-network test a network file: derivatives, halo, layouts, its sample'// &
              newline// &
              '  --defaults      print a namelist of all keys with their meaning'//newline// &
              '  --restart       go on from the checkpoint of an unfinished run, if there is one'// &
@@ -113,7 +127,7 @@ contains
              '  -h, --help      print this'//newline// &
              newline// &
              'exit status'//newline// &
-             '  0 done   1 the run failed   2 the input is wrong'//newline// &
+             '  0 done   1 the run or a check failed   2 the input is wrong'//newline// &
              '  143 stopped by SIGTERM after a checkpoint'
    end function help_text
 end module da_app_arguments

@@ -10,6 +10,7 @@ program da_cycle
    use da_cycle_checks, only: check_adjoint
    use da_cycle_config, only: config_type, default_namelist
    use da_cycle_driver, only: run_cycles
+   use da_cycle_network_checks, only: check_network
    use da_cycle_start, only: run_type, start_run
    implicit none
    integer, parameter :: status_terminated = 143
@@ -33,19 +34,22 @@ program da_cycle
          call say('da_cycle '//version)
       else if (arguments%defaults) then
          call say(default_namelist())
+      else if (arguments%check_network) then
+         call check_network(communicator, arguments%file, error)
       else
-         call read_input(communicator, arguments%namelist, config, error)
+         call read_input(communicator, arguments%file, config, error)
          if (.not. allocated(error)) call start_run(communicator, config, run, error)
          if (.not. allocated(error)) then
+            if (len(run%notes) > 0) call say(run%notes(:len(run%notes) - 1))
             if (arguments%check_adjoint) then
                call check_adjoint(communicator, config, run, error)
             else if (arguments%check) then
-               call say(arguments%namelist//': right, and so are the files it names')
+               call say(arguments%file//': right, and so are the files it names')
             else
-               call run_cycles(run, arguments%start, version, 'da_cycle '//arguments%namelist, &
+               call run_cycles(run, arguments%start, version, 'da_cycle '//arguments%file, &
                                progress_style(arguments%progress), stopped, error)
                if (stopped) call say('stopped by SIGTERM; go on with da_cycle --restart '// &
-                                     arguments%namelist)
+                                     arguments%file)
             end if
          end if
       end if

@@ -8,9 +8,11 @@ module da_base_system
    public :: rename_file, remove_file, file_exists, same_file, writable_directory, directory_of
    public :: program_file
    public :: output_is_watched, environment, set_environment, one_thread, keep_memory
-   public :: peak_memory, available_memory
+   public :: peak_memory, available_memory, cores
 
    integer(c_int), parameter :: may_write_and_enter = 3
+   !> _SC_NPROCESSORS_ONLN of Linux
+   integer(c_int), parameter :: processors_online = 84
    !> PATH_MAX of Linux
    integer, parameter :: longest_path = 4096
    !> glibc's names of its options. Larger blocks go back to the system at once: in the heap they
@@ -83,6 +85,11 @@ module da_base_system
          integer(c_int), value :: descriptor
          integer(c_int) :: status
       end function c_close
+      function c_sysconf(name) result(value) bind(c, name='sysconf')
+         import :: c_int, c_long
+         integer(c_int), value :: name
+         integer(c_long) :: value
+      end function c_sysconf
       function c_dlsym(handle, symbol) result(address) bind(c, name='dlsym')
          import :: c_ptr, c_char, c_funptr
          type(c_ptr), value :: handle
@@ -266,6 +273,13 @@ contains
       end do
       close (unit)
    end function available_memory
+
+   !> Cores of this machine.
+   function cores() result(count)
+      integer :: count
+
+      count = int(c_sysconf(processors_online))
+   end function cores
 
    !> One BLAS thread a rank, whatever library stands behind LAPACK: ranks must not fight for cores.
    subroutine one_thread()

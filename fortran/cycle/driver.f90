@@ -181,7 +181,6 @@ contains
          call run%model_error%disturb_truth(domain, cycle, run%truth%x)
          call run%source%observe(domain, cycle, run%truth%x, observations, error)
          if (allocated(error)) return
-         if (allocated(run%observed_field)) observations%field = run%observed_field
          call run%history%recall(cycle, past)
          call run%history%remember(cycle, observations)
 

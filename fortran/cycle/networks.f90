@@ -1,13 +1,15 @@
 !> `&networks`: which files take which part in a run.
 module da_cycle_networks
-   use, intrinsic :: iso_fortran_env, only: output_unit
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
    use da_base_error, only: error_type, input_error
    use da_base_namelists, only: namelists_type
-   use da_base_text, only: to_text
+   use da_base_sha256, only: digest_length
+   use da_base_system, only: cores
+   use da_base_text, only: lower, to_text
    use da_analysis_network_analysis, only: network_analysis_type, fallback_config
    use da_analysis_type, only: analysis_type
+   use da_cycle_trained_for, only: setting_type, departures
    use da_model_corrected, only: new_corrected
    use da_model_emulator, only: new_emulator
    use da_model_linearised, only: new_linearised
@@ -21,13 +23,20 @@ module da_cycle_networks
    public :: networks_config, read_networks, take_network_model, take_network_analysis
    public :: take_network_observation
 
-   !> `&networks`; an empty path is no network.
+   character(len=1), parameter :: newline = achar(10)
+
+   !> `&networks`; an empty path is no network, an empty digest demands none.
    type :: networks_config
       character(len=:), allocatable :: model
+      character(len=:), allocatable :: model_sha256
       character(len=:), allocatable :: correction
+      character(len=:), allocatable :: correction_sha256
       character(len=:), allocatable :: linear_model
+      character(len=:), allocatable :: linear_model_sha256
       character(len=:), allocatable :: observation
+      character(len=:), allocatable :: observation_sha256
       character(len=:), allocatable :: analysis
+      character(len=:), allocatable :: analysis_sha256
       character(len=:), allocatable :: device
       integer :: threads = 1
       type(fallback_config) :: fallback
@@ -41,26 +50,20 @@ contains
       type(error_type), allocatable, intent(out) :: error
       type(fallback_config) :: defaults
 
-      config%model = ''
-      config%correction = ''
-      config%linear_model = ''
-      config%observation = ''
-      config%analysis = ''
       config%device = 'cpu'
       call namelists%open_group('networks', 'Networks in the cycle, from files that dacycle '// &
                                 'export writes')
-      call namelists%get('model', config%model, &
-                         'emulator that makes the forecasts, in the place of model in &cycle')
-      call namelists%get('correction', config%correction, &
-                         'correction added to the model of &cycle')
-      call namelists%get('linear_model', config%linear_model, &
-                         'emulator whose tangent linear and adjoint stand for the model''s')
-      call namelists%get('observation', config%observation, &
-                         'the field that the analysis takes the observations for, whatever '// &
-                         'their kind')
-      call namelists%get('analysis', config%analysis, &
-                         'network that makes the analyses; analysis in &cycle is what takes '// &
-                         'over when it fails')
+      call get_file('model', config%model, config%model_sha256, &
+                    'emulator that makes the forecasts, in the place of model in &cycle')
+      call get_file('correction', config%correction, config%correction_sha256, &
+                    'correction added to the model of &cycle')
+      call get_file('linear_model', config%linear_model, config%linear_model_sha256, &
+                    'emulator whose tangent linear and adjoint stand for the model''s')
+      call get_file('observation', config%observation, config%observation_sha256, &
+                    'the field that the analysis takes the observations for, whatever their kind')
+      call get_file('analysis', config%analysis, config%analysis_sha256, &
+                    'network that makes the analyses; analysis in &cycle is what takes over '// &
+                    'when it fails')
       call namelists%get('fallback_limit', config%fallback%limit, &
                          'with analysis: mean square of the innovations, in units of the '// &
                          'observations'' errors, that puts the network in doubt; 0: never', &
@@ -92,6 +95,28 @@ contains
 
    contains
 
+      !> A file, and what it must be: loading runs code that it holds.
+      subroutine get_file(key, path, sha256, meaning)
+         character(len=*), intent(in) :: key
+         character(len=:), allocatable, intent(out) :: path
+         character(len=:), allocatable, intent(out) :: sha256
+         character(len=*), intent(in) :: meaning
+
+         path = ''
+         sha256 = ''
+         call namelists%get(key, path, meaning)
+         call namelists%get(key//'_sha256', sha256, 'that this file must have to be loaded; '// &
+                            'empty: whatever it has')
+         sha256 = lower(sha256)
+         if (len(sha256) == 0) return
+         if (len(path) == 0) then
+            call namelists%reject(key//'_sha256', 'is not used: '//key//' names no file')
+         else if (len(sha256) /= digest_length .or. verify(sha256, '0123456789abcdef') > 0) then
+            call namelists%reject(key//'_sha256', "= '"//sha256//"': 64 hexadecimal digits are "// &
+                                  'needed')
+         end if
+      end subroutine get_file
+
       subroutine refuse(key)
          character(len=*), intent(in) :: key
 
@@ -100,13 +125,14 @@ contains
    end subroutine read_networks
 
    !> Put networks into the place, or beside, or behind the forecast model; `steps` a cycle follow.
-   subroutine take_network_model(config, file, domain, interval, model, steps, error)
+   subroutine take_network_model(config, file, domain, setting, model, steps, notes, error)
       type(networks_config), intent(in) :: config
       character(len=*), intent(in) :: file
       type(domain_type), intent(in) :: domain
-      real(wp), intent(in) :: interval
+      type(setting_type), intent(in) :: setting
       class(model_type), allocatable, intent(inout) :: model
       integer, intent(inout) :: steps
+      character(len=:), allocatable, intent(inout) :: notes
       type(error_type), allocatable, intent(out) :: error
       class(model_type), allocatable :: taken
       class(model_type), allocatable :: linear
@@ -114,12 +140,14 @@ contains
       integer :: inside
 
       if (len(config%model) > 0) then
-         call load('model', config%model, role_model, network)
+         call load_for(config, file, 'model', config%model, config%model_sha256, role_model, &
+                       domain, model%components_in, setting, network, notes, error)
          if (allocated(error)) return
          taken = new_emulator(model, network%operator, network%metadata%trained%interval)
          call move_alloc(taken, model)
       else if (len(config%correction) > 0) then
-         call load('correction', config%correction, role_correction, network)
+         call load_for(config, file, 'correction', config%correction, config%correction_sha256, &
+                       role_correction, domain, model%components_in, setting, network, notes, error)
          if (allocated(error)) return
          call count_steps('correction', network%metadata%trained%interval, model%dt, inside)
          if (allocated(error)) return
@@ -127,7 +155,9 @@ contains
          call move_alloc(taken, model)
       end if
       if (len(config%linear_model) > 0) then
-         call load('linear_model', config%linear_model, role_model, network)
+         call load_for(config, file, 'linear_model', config%linear_model, &
+                       config%linear_model_sha256, role_model, domain, model%components_in, &
+                       setting, network, notes, error)
          if (allocated(error)) return
          call count_steps('linear_model', network%metadata%trained%interval, model%dt, inside)
          if (allocated(error)) return
@@ -135,25 +165,9 @@ contains
          taken = new_linearised(model, linear, inside)
          call move_alloc(taken, model)
       end if
-      call count_steps('model', interval, model%dt, steps)
+      call count_steps('model', setting%interval, model%dt, steps)
 
    contains
-
-      subroutine load(key, path, role, loaded)
-         character(len=*), intent(in) :: key
-         character(len=*), intent(in) :: path
-         character(len=*), intent(in) :: role
-         type(network_type), intent(out) :: loaded
-
-         call load_for(config, file, key, path, role, domain, model%components_in, loaded, error)
-         if (allocated(error)) return
-         associate (trained => loaded%metadata%trained)
-            if (trained%model /= model%name) then
-               call warn(domain, file, key, path, "for model = '"//trained%model//"', here it "// &
-                         "is '"//model%name//"'")
-            end if
-         end associate
-      end subroutine load
 
       subroutine count_steps(key, whole, step, count)
          character(len=*), intent(in) :: key
@@ -171,15 +185,16 @@ contains
    end subroutine take_network_model
 
    !> Put a network into the place of the analysis, which stays as the one that takes over.
-   subroutine take_network_analysis(config, file, domain, interval, gross_error_limit, model, &
-                                    analysis, error)
+   subroutine take_network_analysis(config, file, domain, setting, gross_error_limit, model, &
+                                    analysis, notes, error)
       type(networks_config), intent(in) :: config
       character(len=*), intent(in) :: file
       type(domain_type), intent(in) :: domain
-      real(wp), intent(in) :: interval
+      type(setting_type), intent(in) :: setting
       real(wp), intent(in) :: gross_error_limit
       class(model_type), intent(in) :: model
       class(analysis_type), allocatable, intent(inout) :: analysis
+      character(len=:), allocatable, intent(inout) :: notes
       type(error_type), allocatable, intent(out) :: error
       type(network_analysis_type), allocatable :: taken
       type(network_type) :: network
@@ -190,19 +205,9 @@ contains
                           'must have no window; take a filter, or var3d')
          return
       end if
-      call load_for(config, file, 'analysis', config%analysis, role_analysis, domain, &
-                    model%components_in, network, error)
+      call load_for(config, file, 'analysis', config%analysis, config%analysis_sha256, &
+                    role_analysis, domain, model%components_in, setting, network, notes, error)
       if (allocated(error)) return
-      associate (trained => network%metadata%trained)
-         if (trained%model /= model%name) then
-            call warn(domain, file, 'analysis', config%analysis, "for model = '"//trained%model// &
-                      "', here it is '"//model%name//"'")
-         end if
-         if (abs(trained%interval - interval) > 1.0e-9_wp*interval) then
-            call warn(domain, file, 'analysis', config%analysis, 'for analyses each '// &
-                      to_text(trained%interval)//', here each '//to_text(interval))
-         end if
-      end associate
       allocate (taken)
       taken%name = 'network'
       taken%network = network%operator
@@ -216,38 +221,44 @@ contains
    end subroutine take_network_analysis
 
    !> The field that observations are taken for, where a network gives it.
-   subroutine take_network_observation(config, file, domain, model, field, error)
+   subroutine take_network_observation(config, file, domain, setting, model, field, notes, error)
       type(networks_config), intent(in) :: config
       character(len=*), intent(in) :: file
       type(domain_type), intent(in) :: domain
+      type(setting_type), intent(in) :: setting
       class(model_type), intent(in) :: model
       class(operator_type), allocatable, intent(out) :: field
+      character(len=:), allocatable, intent(inout) :: notes
       type(error_type), allocatable, intent(out) :: error
       type(network_type) :: network
 
       if (len(config%observation) == 0) return
-      call load_for(config, file, 'observation', config%observation, role_observation, domain, &
-                    model%components_in, network, error)
+      call load_for(config, file, 'observation', config%observation, config%observation_sha256, &
+                    role_observation, domain, model%components_in, setting, network, notes, error)
       if (.not. allocated(error)) field = network%operator
    end subroutine take_network_observation
 
-   !> A network for a role, of so many components.
-   subroutine load_for(config, file, key, path, role, domain, components, network, error)
+   !> A network for a role, of so many components; `notes` is what the log should say of it.
+   subroutine load_for(config, file, key, path, sha256, role, domain, components, setting, &
+                       network, notes, error)
       type(networks_config), intent(in) :: config
       character(len=*), intent(in) :: file
       character(len=*), intent(in) :: key
       character(len=*), intent(in) :: path
+      character(len=*), intent(in) :: sha256
       character(len=*), intent(in) :: role
       type(domain_type), intent(in) :: domain
       integer, intent(in) :: components
+      type(setting_type), intent(in) :: setting
       type(network_type), intent(out) :: network
+      character(len=:), allocatable, intent(inout) :: notes
       type(error_type), allocatable, intent(out) :: error
       type(device_type) :: device
 
       device%name = config%device
       device%rank = domain%communicator%rank
       device%threads = config%threads
-      call load_network(path, device, network, error)
+      call load_network(path, sha256, device, network, error)
       if (.not. allocated(error)) then
          associate (metadata => network%metadata)
             if (metadata%role /= role) then
@@ -263,19 +274,52 @@ contains
          end associate
       end if
       call domain%communicator%agree(error)
-      if (allocated(error)) error%message = file//': &networks '//key//': '//error%message
+      if (allocated(error)) then
+         error%message = file//': &networks '//key//': '//error%message
+         return
+      end if
+      call note('warning: '//path//' was trained ', departures(network%metadata, setting))
+      call note('', about_tiles(network, domain))
+      if (config%threads > cores()) then
+         call note('', 'warning: threads = '//to_text(config%threads)//', this machine has '// &
+                   to_text(cores())//' cores')
+      end if
+
+   contains
+
+      !> Of several lines each is a note.
+      subroutine note(start, lines)
+         character(len=*), intent(in) :: start
+         character(len=*), intent(in) :: lines
+         integer :: first
+         integer :: length
+
+         first = 1
+         do while (first <= len(lines))
+            length = index(lines(first:)//newline, newline) - 1
+            notes = notes//file//': &networks '//key//': '//start// &
+                    lines(first:first + length - 1)//newline
+            first = first + length + 1
+         end do
+      end subroutine note
    end subroutine load_for
 
-   !> Once, on the log.
-   subroutine warn(domain, file, key, path, what)
+   !> What ranks do twice; nothing where they do not.
+   function about_tiles(network, domain) result(text)
+      type(network_type), intent(in) :: network
       type(domain_type), intent(in) :: domain
-      character(len=*), intent(in) :: file
-      character(len=*), intent(in) :: key
-      character(len=*), intent(in) :: path
-      character(len=*), intent(in) :: what
+      character(len=:), allocatable :: text
+      real(wp), parameter :: percent = 100
+      integer :: most
+      integer :: all
 
-      if (.not. domain%communicator%is_root()) return
-      write (output_unit, '(a)') file//': &networks '//key//': warning: '//path//' was trained '// &
-         what
-   end subroutine warn
+      text = ''
+      associate (ranks => domain%communicator%ranks)
+         call network%operator%count_tiles(domain, most, all)
+         if (most*ranks <= all) return
+         text = 'of the '//to_text(all)//trim(merge(' tile ', ' tiles', all == 1))// &
+                ' of the circle a rank evaluates up to '//to_text(most)//': '// &
+                to_text(nint(percent*(real(most, wp)*ranks/all - 1)))//' % more than its share'
+      end associate
+   end function about_tiles
 end module da_cycle_networks

@@ -40,6 +40,8 @@ module da_cycle_observation_source
       type(network_type), private :: network
       integer, private :: seed = 0
       real(wp), private :: interval = 0
+      !> What observations are taken for, where that is not their kind.
+      class(operator_type), allocatable :: field
    contains
       procedure :: observe
       procedure :: rows_before
@@ -197,6 +199,7 @@ contains
       else
          call make(self, domain, cycle, truth, observations)
       end if
+      if (allocated(self%field)) observations%field = self%field
       call domain%timer%stop()
    end subroutine observe
 

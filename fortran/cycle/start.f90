@@ -18,6 +18,7 @@ module da_cycle_start
       take_network_observation
    use da_cycle_observation_source, only: observation_source_type, new_observation_source
    use da_cycle_past_truth, only: remember_truth
+   use da_cycle_trained_for, only: setting_type, new_setting
    use da_cycle_truth, only: truth_type, new_truth
    use da_ensemble_initialise, only: draw_from_attractor, perturb
    use da_ensemble_model_error, only: model_error_type, new_model_error
@@ -47,10 +48,10 @@ module da_cycle_start
       type(truth_type) :: truth
       type(observation_source_type) :: source
       type(history_type) :: history
-      !> What the analysis takes observations for, where that is not their kind.
-      class(operator_type), allocatable :: observed_field
       type(model_error_type) :: model_error
       type(parameters_type) :: parameters
+      !> For the log, a line each.
+      character(len=:), allocatable :: notes
       !> The truth's last components are the parameters that the model's are.
       logical :: true_parameters = .false.
    end type run_type
@@ -63,9 +64,12 @@ contains
       type(config_type), intent(in) :: config
       type(run_type), intent(out) :: run
       type(error_type), allocatable, intent(out) :: error
+      class(operator_type), allocatable :: observed_field
+      type(setting_type) :: setting
       integer :: states
 
       run%config = config
+      run%notes = ''
       call new_domain(config%model%points, communicator, run%domain, error)
       if (allocated(error)) return
       call check_size(config, run%domain, error)
@@ -80,16 +84,17 @@ contains
                           'nothing that &impact and &diagnostics ask for: leave them out')
          return
       end if
-      call take_network_model(config%networks, config%namelist, run%domain, config%interval, &
-                              run%config%model, run%config%steps, error)
+      setting = new_setting(config%model, config%interval, config%observations)
+      call take_network_model(config%networks, config%namelist, run%domain, setting, &
+                              run%config%model, run%config%steps, run%notes, error)
       if (allocated(error)) return
       run%config%analysis%steps = run%config%steps
-      call take_network_analysis(config%networks, config%namelist, run%domain, config%interval, &
+      call take_network_analysis(config%networks, config%namelist, run%domain, setting, &
                                  config%observations%gross_error_limit, run%config%model, &
-                                 run%config%analysis, error)
+                                 run%config%analysis, run%notes, error)
       if (allocated(error)) return
-      call take_network_observation(config%networks, config%namelist, run%domain, &
-                                    run%config%model, run%observed_field, error)
+      call take_network_observation(config%networks, config%namelist, run%domain, setting, &
+                                    run%config%model, observed_field, run%notes, error)
       if (allocated(error)) return
       run%model_error = new_model_error(config%model_error, config%model%points, config%interval, &
                                         config%seed)
@@ -119,6 +124,7 @@ contains
       end if
       call new_observation_source(config%observations, run%domain, config%seed, config%cycles, &
                                   config%interval, run%source, error)
+      call move_alloc(observed_field, run%source%field)
       run%history = new_history(config%analysis%history)
       call communicator%agree(error)
       if (allocated(error)) then

@@ -29,10 +29,12 @@ contains
       self%name = model%name
       self%points = model%points
       self%dt = dt
+      self%forcing = model%forcing
       self%start_mean = model%start_mean
       self%start_sd = model%start_sd
       self%components_in = model%components_in
       self%components_out = model%components_out
+      self%rounding = increment%rounding
       self%increment = increment
    end function new_emulator
 

@@ -18,7 +18,6 @@ module da_model_lorenz96
    end type lorenz96_config
 
    type, extends(stencil_model_type) :: lorenz96_type
-      real(wp) :: forcing = 8
    contains
       procedure :: slab_forward
       procedure :: slab_tl

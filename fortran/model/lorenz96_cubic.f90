@@ -22,7 +22,6 @@ module da_model_lorenz96_cubic
    end type lorenz96_cubic_config
 
    type, extends(runge_kutta_type) :: lorenz96_cubic_type
-      real(wp) :: forcing = 8.5_wp
       real(wp) :: damping = 1.01_wp
       real(wp) :: cubic = 0.025_wp
    contains

@@ -27,7 +27,6 @@ module da_model_lorenz96_forced
    end type lorenz96_forced_config
 
    type, extends(runge_kutta_type) :: lorenz96_forced_type
-      real(wp) :: forcing = 8
       real(wp) :: amplitude = 0
       integer :: wave_number = 1
    contains

@@ -29,7 +29,6 @@ module da_model_lorenz96_two_scale
 
    type, extends(runge_kutta_type) :: lorenz96_two_scale_type
       integer :: fast = 10
-      real(wp) :: forcing = 10
       !> h c / b, c b and c
       real(wp) :: coupling = 1
       real(wp) :: fast_advection = 100

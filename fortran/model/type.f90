@@ -13,6 +13,8 @@ module da_model_type
       character(len=:), allocatable :: name
       integer :: points = 0
       real(wp) :: dt = 0
+      !> F, or its mean.
+      real(wp) :: forcing = 8
       !> Mean and standard deviation of random states from which a spin-up reaches the attractor.
       real(wp) :: start_mean = 0
       real(wp) :: start_sd = 1

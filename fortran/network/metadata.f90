@@ -25,7 +25,7 @@ module da_network_metadata
       !> Between two calls, in the model's units of time.
       real(wp) :: interval = 0.05_wp
       !> Standard deviation of the observations' errors; 0: it does not matter.
-      real(wp) :: error_sd = 1
+      real(wp) :: error_sd = 0
       !> Which points were observed; 'any': it does not matter.
       character(len=:), allocatable :: observed
    end type trained_for_type

@@ -2,13 +2,15 @@
 module da_network_network
    use da_base_kinds, only: wp
    use da_base_error, only: error_type, input_error
+   use da_base_sha256, only: digest_length, file_sha256
    use da_base_text, only: to_text
    use da_network_metadata, only: metadata_type, read_metadata
    use da_network_operator, only: network_operator_type, new_network_operator
    use da_network_torch, only: torch_type, new_torch
    implicit none
    private
-   public :: network_type, device_type, load_network, check_sample
+   public :: network_type, device_type, load_network, open_network
+   public :: sample_difference, allowed_difference, relative_difference
 
    !> Where networks run.
    type :: device_type
@@ -19,16 +21,50 @@ module da_network_network
 
    type :: network_type
       character(len=:), allocatable :: path
+      character(len=digest_length) :: sha256 = ''
       type(metadata_type) :: metadata
       type(network_operator_type) :: operator
       type(torch_type) :: torch
    end type network_type
 
+   !> Roundings that sums of some hundred terms, layer upon layer, may differ by when their order is
+   !> another: 1e-4 in single precision.
+   real(wp), parameter :: roundings = 840
+
 contains
 
-   !> The network of a file; it reproduces the sample that it holds.
-   subroutine load_network(path, device, network, error)
+   !> The network of a file; it reproduces the sample that it holds. `sha256` is what the file must
+   !> have; empty: anything.
+   subroutine load_network(path, sha256, device, network, error)
       character(len=*), intent(in) :: path
+      character(len=*), intent(in) :: sha256
+      type(device_type), intent(in) :: device
+      type(network_type), intent(out) :: network
+      type(error_type), allocatable, intent(out) :: error
+      real(wp) :: difference
+
+      call open_network(path, sha256, device, network, error)
+      if (.not. allocated(error)) call sample_difference(network, difference, error)
+      if (allocated(error)) return
+      if (.not. difference <= allowed_difference(network)) then
+         call input_error(error, path//': does not reproduce the sample that it holds '// &
+                          '(relative difference '//to_text(difference)// &
+                          '): the file is damaged, or this torch computes something else')
+      end if
+   end subroutine load_network
+
+   !> Relative to the largest value.
+   pure function allowed_difference(network) result(allowed)
+      type(network_type), intent(in) :: network
+      real(wp) :: allowed
+
+      allowed = roundings*network%operator%rounding
+   end function allowed_difference
+
+   !> The network of a file; what it computes is not looked at.
+   subroutine open_network(path, sha256, device, network, error)
+      character(len=*), intent(in) :: path
+      character(len=*), intent(in) :: sha256
       type(device_type), intent(in) :: device
       type(network_type), intent(out) :: network
       type(error_type), allocatable, intent(out) :: error
@@ -40,6 +76,13 @@ contains
          return
       end if
       network%path = path
+      ! Before it is loaded, which runs code that it holds.
+      call file_sha256(path, network%sha256, error)
+      if (allocated(error)) return
+      if (len(sha256) > 0 .and. network%sha256 /= sha256) then
+         call input_error(error, path//': its sha256 is '//network%sha256//', wanted is '//sha256)
+         return
+      end if
       call new_torch(path, device%name, device%rank, device%threads, network%torch, error)
       if (allocated(error)) return
       call read_metadata(path, network%torch%metadata, network%metadata, error)
@@ -48,18 +91,18 @@ contains
          network%operator = new_network_operator(network%torch, metadata%halo, metadata%width, &
                                                  metadata%channels_in(), metadata%channels_out())
       end associate
-      call check_sample(network, error)
-   end subroutine load_network
+   end subroutine open_network
 
-   !> The file's sample input must give its sample output: in channels, halo and numbers.
-   subroutine check_sample(network, error)
+   !> The file's sample input must give its sample output: in channels and halo; how far the numbers
+   !> are apart, relative to the largest.
+   subroutine sample_difference(network, difference, error)
       type(network_type), intent(in) :: network
+      real(wp), intent(out) :: difference
       type(error_type), allocatable, intent(out) :: error
-      real(wp), parameter :: tolerance(2) = [1.0e-10_wp, 1.0e-4_wp]
       real(wp), allocatable, dimension(:, :, :) :: x, expected, y
       character(len=:), allocatable :: message
-      real(wp) :: difference
 
+      difference = 0
       call network%torch%tensor('sample_input', x, error)
       if (.not. allocated(error)) call network%torch%tensor('sample_output', expected, error)
       if (allocated(error)) then
@@ -82,12 +125,7 @@ contains
          call input_error(error, network%path//': '//message)
          return
       end if
-      difference = maxval(abs(y - expected))/max(maxval(abs(expected)), tiny(1.0_wp))
-      if (difference > merge(tolerance(2), tolerance(1), network%torch%single)) then
-         call input_error(error, network%path//': does not reproduce the sample that it holds '// &
-                          '(relative difference '//to_text(difference)// &
-                          '): the file is damaged, or this torch computes something else')
-      end if
+      difference = relative_difference(y, expected)
 
    contains
 
@@ -99,5 +137,16 @@ contains
          call input_error(error, network%path//': its sample has '//to_text(found)//' '//what// &
                           ', its metadata say '//to_text(said))
       end subroutine differ
-   end subroutine check_sample
+   end subroutine sample_difference
+
+   !> Relative to the largest value expected; infinite where a value is no number.
+   pure function relative_difference(y, expected) result(difference)
+      real(wp), intent(in) :: y(:, :, :)
+      real(wp), intent(in) :: expected(:, :, :)
+      real(wp) :: difference
+
+      difference = huge(difference)
+      if (.not. all(abs(y) <= huge(y))) return
+      difference = maxval(abs(y - expected))/max(maxval(abs(expected)), tiny(1.0_wp))
+   end function relative_difference
 end module da_network_network

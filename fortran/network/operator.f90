@@ -28,14 +28,23 @@ module da_network_operator
       procedure :: ad
       procedure :: evaluate
       procedure :: tiles_of
+      procedure :: count_tiles
       procedure, private :: batch_of
    end type network_operator_type
 
-   !> The points before and behind this rank's that its tiles need, of every member.
+   !> The points before and behind this rank's that its tiles need, (points, column): a column for
+   !> each component of each member.
    type :: surroundings_type
-      real(wp), allocatable :: left(:, :, :)
-      real(wp), allocatable :: right(:, :, :)
+      real(wp), allocatable :: left(:, :)
+      real(wp), allocatable :: right(:, :)
    end type surroundings_type
+
+   !> What goes into a call and comes out of it, (points, components, members), and the same in
+   !> single precision; kept from tile to tile.
+   type :: work_type
+      real(wp), allocatable, dimension(:, :, :) :: x, d, y
+      real(real32), allocatable, dimension(:, :, :) :: x_single, d_single, y_single
+   end type work_type
 
 contains
 
@@ -52,6 +61,7 @@ contains
       self%width = max(width, components_in, components_out)
       self%components_in = components_in
       self%components_out = components_out
+      if (torch%single) self%rounding = epsilon(1.0_real32)
    end function new_network_operator
 
    subroutine forward(self, domain, x, y)
@@ -79,9 +89,13 @@ contains
       real(wp), contiguous, intent(in) :: x(:, :, :)
       real(wp), contiguous, intent(inout) :: y(:, :, :)
       character(len=:), allocatable, intent(out) :: message
-      real(wp) :: nothing(0, 0, 0)
+      type(work_type) :: work
 
-      call call_network(self, task_forward, x, nothing, y, message)
+      work%x = x
+      allocate (work%d(0, 0, 0))
+      allocate (work%y, mold=y)
+      call call_network(self, task_forward, work, message)
+      y = work%y
    end subroutine evaluate
 
    !> Forward or tangent linear on every tile that touches the slab.
@@ -95,7 +109,7 @@ contains
       type(tiles_type) :: tiles
       type(surroundings_type) :: around
       type(surroundings_type) :: around_dx
-      real(wp), allocatable, dimension(:, :, :) :: part, piece, piece_dx
+      type(work_type) :: work
       character(len=:), allocatable :: message
       integer :: widths(2)
       integer :: tile
@@ -107,11 +121,11 @@ contains
       integer :: m
       integer :: many
 
-      allocate (piece_dx(0, 0, 0))
       tiles = self%tiles_of(domain%total)
       widths = beyond(domain, tiles, [0, 0]) + self%reach
       call look_around(domain, widths, x, around)
       if (task == task_tl) call look_around(domain, widths, dx, around_dx)
+      allocate (work%d(0, 0, 0))
       do tile = tiles%containing(domain%first), tiles%containing(domain%last)
          first = tiles%first(tile)
          last = tiles%last(tile)
@@ -120,16 +134,16 @@ contains
          batch = self%batch_of(last - first + 1)
          do m = 1, size(x, 3), batch
             many = min(batch, size(x, 3) - m + 1)
-            allocate (part(last - first + 1, self%components_out, many))
-            piece = cut(domain, x, around, first - self%reach(1), last + self%reach(2), m, many)
+            call fit(work%y, last - first + 1, self%components_out, many)
+            call cut(domain, x, around, first - self%reach(1), last + self%reach(2), m, many, &
+                     work%x)
             if (task == task_tl) then
-               piece_dx = cut(domain, dx, around_dx, first - self%reach(1), &
-                              last + self%reach(2), m, many)
+               call cut(domain, dx, around_dx, first - self%reach(1), last + self%reach(2), m, &
+                        many, work%d)
             end if
-            call call_network(self, task, piece, piece_dx, part, message)
+            call call_network(self, task, work, message)
             y(from - domain%first + 1:to - domain%first + 1, :, m:m + many - 1) = &
-               part(from - first + 1:to - first + 1, :, :)
-            deallocate (part)
+               work%y(from - first + 1:to - first + 1, :, :)
          end do
       end do
    end subroutine along
@@ -145,7 +159,7 @@ contains
       type(tiles_type) :: tiles
       type(surroundings_type) :: around
       type(surroundings_type) :: around_dy
-      real(wp), allocatable, dimension(:, :, :) :: part, piece, piece_dy
+      type(work_type) :: work
       character(len=:), allocatable :: message
       integer :: widths(2)
       integer :: tile
@@ -174,55 +188,85 @@ contains
          batch = self%batch_of(last - first + 1)
          do m = 1, size(x, 3), batch
             many = min(batch, size(x, 3) - m + 1)
-            allocate (part(last - first + 1 + sum(self%reach), self%components_in, many))
-            piece = cut(domain, x, around, first - self%reach(1), last + self%reach(2), m, many)
-            piece_dy = cut(domain, dy, around_dy, first, last, m, many)
-            call call_network(self, task_ad, piece, piece_dy, part, message)
-            call fold(domain, first - self%reach(1), part, dx(:, :, m:m + many - 1))
-            deallocate (part)
+            call fit(work%y, last - first + 1 + sum(self%reach), self%components_in, many)
+            call cut(domain, x, around, first - self%reach(1), last + self%reach(2), m, many, &
+                     work%x)
+            call cut(domain, dy, around_dy, first, last, m, many, work%d)
+            call call_network(self, task_ad, work, message)
+            call fold(domain, first - self%reach(1), work%y, dx(:, :, m:m + many - 1))
          end do
       end do
    end subroutine ad
 
    !> Add what belongs to this rank's points, `part` beginning at the point `first`, round the
-   !> circle.
+   !> circle as often as it goes.
    subroutine fold(domain, first, part, dx)
       type(domain_type), intent(in) :: domain
       integer, intent(in) :: first
       real(wp), intent(in) :: part(:, :, :)
       real(wp), intent(inout) :: dx(:, :, :)
-      integer :: point
-      integer :: i
+      integer :: start
+      integer :: from
+      integer :: to
+      integer :: m
+      integer :: c
 
-      do i = 1, size(part, 1)
-         point = modulo(first + i - 2, domain%total) + 1
-         if (point < domain%first .or. point > domain%last) cycle
-         dx(point - domain%first + 1, :, :) = dx(point - domain%first + 1, :, :) + part(i, :, :)
+      start = first - modulo(first - 1, domain%total) - 1
+      do while (start < first + size(part, 1) - 1)
+         from = max(domain%first, first - start)
+         to = min(domain%last, first + size(part, 1) - 1 - start)
+         do m = 1, size(part, 3)
+            do c = 1, size(part, 2)
+               dx(from - domain%first + 1:to - domain%first + 1, c, m) = &
+                  dx(from - domain%first + 1:to - domain%first + 1, c, m) + &
+                  part(from + start - first + 1:to + start - first + 1, c, m)
+            end do
+         end do
+         start = start + domain%total
       end do
    end subroutine fold
 
    !> One call, in the network's own precision. Where it fails the result is not finite: cycles
    !> look for that.
-   subroutine call_network(self, task, x, d, y, message)
+   subroutine call_network(self, task, work, message)
       class(network_operator_type), intent(in) :: self
       integer, intent(in) :: task
-      real(wp), contiguous, intent(in) :: x(:, :, :)
-      real(wp), contiguous, intent(in) :: d(:, :, :)
-      real(wp), contiguous, intent(inout) :: y(:, :, :)
+      type(work_type), intent(inout) :: work
       character(len=:), allocatable, intent(out) :: message
-      real(real32), allocatable :: y_single(:, :, :)
 
       if (self%torch%single) then
-         allocate (y_single(size(y, 1), size(y, 2), size(y, 3)))
-         call self%torch%apply(task, real(x, real32), real(d, real32), y_single, message)
-         y = y_single
+         work%x_single = real(work%x, real32)
+         work%d_single = real(work%d, real32)
+         if (allocated(work%y_single)) then
+            if (any(shape(work%y_single) /= shape(work%y))) deallocate (work%y_single)
+         end if
+         if (.not. allocated(work%y_single)) then
+            allocate (work%y_single(size(work%y, 1), size(work%y, 2), size(work%y, 3)))
+         end if
+         call self%torch%apply(task, work%x_single, work%d_single, work%y_single, message)
+         work%y = work%y_single
       else
-         call self%torch%apply(task, x, d, y, message)
+         call self%torch%apply(task, work%x, work%d, work%y, message)
       end if
-      if (allocated(message)) y = ieee_value(1.0_wp, ieee_quiet_nan)
+      if (allocated(message)) work%y = ieee_value(1.0_wp, ieee_quiet_nan)
    end subroutine call_network
 
-   !> How far tiles go beyond slabs at most, and `further` points: all ranks want as much halo.
+   !> Make an array have a shape; it keeps its memory where it has that.
+   subroutine fit(array, points, components, members)
+      real(wp), allocatable, intent(inout) :: array(:, :, :)
+      integer, intent(in) :: points
+      integer, intent(in) :: components
+      integer, intent(in) :: members
+
+      if (allocated(array)) then
+         if (all(shape(array) == [points, components, members])) return
+         deallocate (array)
+      end if
+      allocate (array(points, components, members))
+   end subroutine fit
+
+   !> How far tiles go beyond slabs and `further` points at most, on a small circle more than once
+   !> round: all ranks want as much halo.
    pure function beyond(domain, tiles, further) result(widths)
       type(domain_type), intent(in) :: domain
       type(tiles_type), intent(in) :: tiles
@@ -239,7 +283,6 @@ contains
          widths(1) = max(widths(1), first - tiles%first(tiles%containing(first - further(1))))
          widths(2) = max(widths(2), tiles%last(tiles%containing(last + further(2))) - last)
       end do
-      widths = min(widths, domain%total)
    end function beyond
 
    !> What lies round this rank's points, so many points of it before and behind.
@@ -248,49 +291,46 @@ contains
       integer, intent(in) :: widths(2)
       real(wp), contiguous, intent(in) :: x(:, :, :)
       type(surroundings_type), intent(out) :: around
-      real(wp), allocatable :: left(:, :)
-      real(wp), allocatable :: right(:, :)
       integer :: columns
 
       columns = size(x, 2)*size(x, 3)
-      allocate (left(widths(1), columns), right(widths(2), columns))
-      call domain%fetch_halo(columns, x, left, right)
-      around%left = reshape(left, [size(left, 1), size(x, 2), size(x, 3)])
-      around%right = reshape(right, [size(right, 1), size(x, 2), size(x, 3)])
+      allocate (around%left(widths(1), columns), around%right(widths(2), columns))
+      call domain%fetch_halo(columns, x, around%left, around%right)
    end subroutine look_around
 
    !> The points `first` … `last` of `many` members, contiguous.
-   pure function cut(domain, x, around, first, last, member, many) result(piece)
+   subroutine cut(domain, x, around, first, last, member, many, piece)
       type(domain_type), intent(in) :: domain
-      real(wp), intent(in) :: x(:, :, :)
+      real(wp), contiguous, intent(in) :: x(:, :, :)
       type(surroundings_type), intent(in) :: around
       integer, intent(in) :: first
       integer, intent(in) :: last
       integer, intent(in) :: member
       integer, intent(in) :: many
-      real(wp) :: piece(last - first + 1, size(x, 2), many)
+      real(wp), allocatable, intent(inout) :: piece(:, :, :)
       integer :: left
       integer :: right
       integer :: outside
+      integer :: column
       integer :: m
       integer :: c
 
+      call fit(piece, last - first + 1, size(x, 2), many)
       left = max(0, min(domain%first, last + 1) - first)
       right = max(0, last - max(domain%last, first - 1))
       outside = size(around%left, 1) + first - domain%first
+      column = (member - 1)*size(x, 2)
       do m = 1, many
          do c = 1, size(x, 2)
-            associate (from => x(:, c, member + m - 1))
-               piece(:left, c, m) = around%left(outside + 1:outside + left, c, member + m - 1)
-               piece(left + 1:size(piece, 1) - right, c, m) = &
-                  from(first + left - domain%first + 1:last - right - domain%first + 1)
-               piece(size(piece, 1) - right + 1:, c, m) = &
-                  around%right(last - right - domain%last + 1:last - domain%last, c, &
-                               member + m - 1)
-            end associate
+            column = column + 1
+            piece(:left, c, m) = around%left(outside + 1:outside + left, column)
+            piece(left + 1:size(piece, 1) - right, c, m) = &
+               x(first + left - domain%first + 1:last - right - domain%first + 1, c, member + m - 1)
+            piece(size(piece, 1) - right + 1:, c, m) = &
+               around%right(last - right - domain%last + 1:last - domain%last, column)
          end do
       end do
-   end function cut
+   end subroutine cut
 
    !> The circle's tiles: as large as the caches like.
    pure function tiles_of(self, points) result(tiles)
@@ -300,6 +340,24 @@ contains
 
       tiles = new_tiles(points, max(fewest_points, cached_bytes/(bytes(self)*self%width)))
    end function tiles_of
+
+   !> The most tiles that a rank evaluates in `forward`, and how many the circle has.
+   pure subroutine count_tiles(self, domain, most, all)
+      class(network_operator_type), intent(in) :: self
+      type(domain_type), intent(in) :: domain
+      integer, intent(out) :: most
+      integer, intent(out) :: all
+      type(tiles_type) :: tiles
+      integer :: rank
+
+      tiles = self%tiles_of(domain%total)
+      all = tiles%count
+      most = 0
+      do rank = 0, domain%communicator%ranks - 1
+         most = max(most, tiles%containing(domain%first_of(rank + 1) - 1) &
+                    - tiles%containing(domain%first_of(rank)) + 1)
+      end do
+   end subroutine count_tiles
 
    !> Members a call.
    pure function batch_of(self, points) result(members)

@@ -14,24 +14,34 @@ contains
 
    !> ‖M(x + α δ) - M(x) - α M'(x) δ‖ / (α ‖M'(x) δ‖) for each α: falls in proportion to α where the
    !> tangent linear is right, until rounding; zero throughout for a linear operator, up to
-   !> rounding.
-   subroutine taylor_remainders(operator, domain, x, perturbation, alphas, remainders)
+   !> rounding. With differences to both sides it is (M(x + α δ) - M(x - α δ))/2 that is compared,
+   !> and the remainder falls in proportion to α².
+   subroutine taylor_remainders(operator, domain, x, perturbation, alphas, remainders, both_sides)
       class(operator_type), intent(in) :: operator
       type(domain_type), intent(inout) :: domain
       real(wp), contiguous, intent(in) :: x(:, :, :)
       real(wp), contiguous, intent(in) :: perturbation(:, :, :)
       real(wp), intent(in) :: alphas(:)
       real(wp), intent(out) :: remainders(:)
+      logical, intent(in), optional :: both_sides
       real(wp), allocatable, dimension(:, :, :) :: y, linear, moved
+      logical :: both
       integer :: a
 
       allocate (y(operator%rows(domain), operator%components_out, size(x, 3)))
       allocate (linear, moved, mold=y)
+      both = .false.
+      if (present(both_sides)) both = both_sides
       call operator%forward(domain, x, y)
       call operator%tl(domain, x, perturbation, linear)
       do a = 1, size(alphas)
          call operator%forward(domain, x + alphas(a)*perturbation, moved)
-         moved = moved - y - alphas(a)*linear
+         if (both) then
+            call operator%forward(domain, x - alphas(a)*perturbation, y)
+            moved = 0.5_wp*(moved - y) - alphas(a)*linear
+         else
+            moved = moved - y - alphas(a)*linear
+         end if
          remainders(a) = sqrt(inner_product(domain, moved, moved)) &
                          /(alphas(a)*sqrt(inner_product(domain, linear, linear)))
       end do

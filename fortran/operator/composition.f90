@@ -30,6 +30,7 @@ contains
       self%second = second
       self%components_in = first%components_in
       self%components_out = second%components_out
+      self%rounding = max(first%rounding, second%rounding)
    end function new_composition
 
    pure function rows(self, domain) result(count)

@@ -1,33 +1,20 @@
 !> The examination of an operator at a point: is its tangent linear the derivative, its adjoint the
 !> transpose, is it the same on another layout of ranks?
-!>
-!> The Taylor remainder of a right tangent linear is c α + ε/α: it falls in proportion to α into a
-!> valley of depth 2 sqrt(c ε), and rises again by rounding. That of a wrong one stays at the size
-!> of the mistake.
 module da_operator_examination
    use da_base_kinds, only: wp, i8
    use da_base_domain, only: domain_type
    use da_base_random, only: random_key_type
    use da_operator_catalogue, only: entry_type
-   use da_operator_checks, only: taylor_remainders, adjoint_defect, linearity_defect, &
-      inner_product, random_field
+   use da_operator_checks, only: adjoint_defect, linearity_defect, inner_product, random_field
+   use da_operator_taylor, only: taylor_type, taylor_test
    use da_operator_type, only: operator_type
    implicit none
    private
    public :: findings_type, examine, same_on_both
 
-   integer, parameter :: values = 13
-   real(wp), parameter :: alphas(values) = [1.0_wp, 1.0e-1_wp, 1.0e-2_wp, 1.0e-3_wp, 1.0e-4_wp, &
-      1.0e-5_wp, 1.0e-6_wp, 1.0e-7_wp, 1.0e-8_wp, 1.0e-9_wp, 1.0e-10_wp, 1.0e-11_wp, 1.0e-12_wp]
-   !> What inner products of a few hundred rounding errors may leave, generously.
-   real(wp), parameter :: rounding = 1.0e-13_wp
-   !> A remainder that is all rounding although α is large: the operator is linear.
-   real(wp), parameter :: linear_below = 1.0e-9_wp
-   !> The valley at c = 1; a hundred times what ε = 1e-16 leaves.
-   real(wp), parameter :: valley = 1.0e-6_wp
-   !> A decade in which the remainder falls to between these is one of linear decay.
-   real(wp), parameter :: decade(2) = [0.05_wp, 0.2_wp]
-   integer, parameter :: decades_wanted = 2
+   !> Roundings that inner products of a few hundred numbers may leave, generously: 1e-13 in double
+   !> precision.
+   real(wp), parameter :: roundings = 450
    !> Points whose variance is looked at.
    integer, parameter :: points_looked_at = 8
 
@@ -36,7 +23,7 @@ module da_operator_examination
       logical :: empty = .false.
       !> Rows of the output on all ranks.
       integer(i8) :: rows = 0
-      real(wp) :: remainders(values) = 0
+      type(taylor_type) :: taylor
       real(wp) :: adjoint = 0
       real(wp) :: linearity = 0
       !> The largest that adjoint and linearity may be.
@@ -46,18 +33,10 @@ module da_operator_examination
       real(wp) :: variances(points_looked_at) = 0
       logical :: root = .false.
    contains
-      procedure :: best
       procedure :: fault
    end type findings_type
 
 contains
-
-   pure function tolerance(depth) result(allowed)
-      integer, intent(in) :: depth
-      real(wp) :: allowed
-
-      allowed = rounding*sqrt(real(max(depth, 1), wp))
-   end function tolerance
 
    !> All numbers of one operator; the same bits on any layout of ranks.
    subroutine examine(entry, domain, key, findings)
@@ -69,7 +48,7 @@ contains
       integer(i8) :: counts(1)
       real(wp) :: defect
 
-      findings%allowed = tolerance(entry%depth)
+      findings%allowed = roundings*entry%operator%rounding*sqrt(real(max(entry%depth, 1), wp))
       findings%root = entry%root
       counts = entry%operator%rows(domain)
       call domain%communicator%count_sums(counts)
@@ -82,7 +61,7 @@ contains
          findings%empty = .true.
          return
       end if
-      call taylor_remainders(entry%operator, domain, entry%x, dx, alphas, findings%remainders)
+      call taylor_test(entry%operator, domain, entry%x, dx, findings%taylor)
       call adjoint_defect(entry%operator, domain, entry%x, dx, dy, findings%adjoint)
       call adjoint_defect(entry%operator, domain, entry%x, dx, image, defect)
       findings%adjoint = max(findings%adjoint, defect)
@@ -162,13 +141,6 @@ contains
       end do
    end subroutine look_at_covariance
 
-   pure function best(self) result(least)
-      class(findings_type), intent(in) :: self
-      real(wp) :: least
-
-      least = minval(self%remainders)
-   end function best
-
    !> What is wrong and what that means; empty where all is right.
    pure function fault(self) result(text)
       class(findings_type), intent(in) :: self
@@ -179,9 +151,10 @@ contains
          if (self%root) text = 'nothing comes out of it: all variances are zero'
          return
       end if
-      if (.not. falls(self%remainders)) then
-         text = 'the Taylor remainder does not fall in proportion to α: its tangent linear is '// &
-                'not its derivative'
+      if (.not. self%taylor%passed()) then
+         text = 'the Taylor remainder does not fall in proportion to α'
+         if (self%taylor%order == 2) text = text//'²'
+         text = text//': its tangent linear is not its derivative'
       else if (.not. self%linearity <= self%allowed) then
          text = 'its tangent linear is not linear'
       else if (.not. self%adjoint <= self%allowed) then
@@ -195,33 +168,6 @@ contains
          end if
       end if
    end function fault
-
-   !> Remainders of an operator that is linear, from some α on; or ones that fall in proportion for
-   !> some decades, and far enough: with c the steepness of that fall, into a valley whose depth is
-   !> in proportion to sqrt(c).
-   pure function falls(remainders) result(yes)
-      real(wp), intent(in) :: remainders(:)
-      logical :: yes
-      logical :: steady(size(remainders) - 1)
-      real(wp) :: ratio
-      real(wp) :: steepness
-      integer :: a
-
-      yes = any(max(remainders(2:), remainders(:size(remainders) - 1)) < linear_below)
-      if (yes) return
-      steepness = 0
-      steady = .false.
-      do a = 1, size(steady)
-         if (.not. remainders(a) > 0) cycle
-         ratio = remainders(a + 1)/remainders(a)
-         steady(a) = ratio >= decade(1) .and. ratio <= decade(2)
-         if (steady(a)) steepness = max(steepness, remainders(a + 1)/alphas(a + 1))
-      end do
-      do a = 1, size(steady) - decades_wanted + 1
-         if (all(steady(a:a + decades_wanted - 1))) yes = .true.
-      end do
-      yes = yes .and. minval(remainders) <= valley*max(1.0_wp, sqrt(steepness))
-   end function falls
 
    !> Whether an operator on the domain of all ranks gives the bits of the same one on a domain that
    !> is whole on each rank: forward, tangent linear and adjoint.

@@ -29,6 +29,7 @@ contains
       self%times = times
       self%components_in = once%components_in
       self%components_out = once%components_out
+      self%rounding = once%rounding
    end function new_repetition
 
    subroutine forward(self, domain, x, y)

@@ -15,6 +15,8 @@ module da_operator_type
    type, abstract :: operator_type
       integer :: components_in = 1
       integer :: components_out = 1
+      !> That of the precision it computes in: what its results may be wrong by, relatively.
+      real(wp) :: rounding = epsilon(1.0_wp)
    contains
       procedure :: rows
       procedure(forward), deferred :: forward

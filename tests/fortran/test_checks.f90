@@ -1,5 +1,6 @@
 !> The examination of operators finds what is wrong with them: deliberately wrong ones fail.
 module test_checks
+   use, intrinsic :: iso_fortran_env, only: real32
    use da_base_communicator, only: alone
    use da_base_domain, only: domain_type, new_domain
    use da_base_error, only: error_type
@@ -29,6 +30,8 @@ module test_checks
       real(wp) :: bent = 0
       !> Added on all ranks but the first.
       real(wp) :: on_others = 0
+      !> All is rounded to single precision.
+      logical :: single = .false.
    contains
       procedure :: forward
       procedure :: tl
@@ -45,6 +48,7 @@ contains
 
       y = x**2
       if (domain%communicator%rank > 0) y = y + self%on_others
+      if (self%single) y = real(y, real32)
    end subroutine forward
 
    subroutine tl(self, domain, x, dx, dy)
@@ -55,6 +59,7 @@ contains
       real(wp), contiguous, intent(out) :: dy(:, :, :)
 
       dy = 2*x*(1 + self%too_steep)*dx + self%bent*dx**2
+      if (self%single) dy = real(dy, real32)
    end subroutine tl
 
    subroutine ad(self, domain, x, dy, dx)
@@ -65,12 +70,14 @@ contains
       real(wp), contiguous, intent(out) :: dx(:, :, :)
 
       dx = 2*x*(1 + self%too_steep + self%not_transposed)*dy
+      if (self%single) dx = real(dx, real32)
    end subroutine ad
 
    subroutine test_checks_suite(tests)
       type(testing_type), intent(inout) :: tests
       real(wp), parameter :: small = 1.0e-4_wp
       real(wp), parameter :: tiny = 1.0e-11_wp
+      real(wp), parameter :: small_single = 1.0e-3_wp
       type(domain_type) :: domain
       type(domain_type) :: whole
       type(error_type), allocatable :: error
@@ -85,11 +92,26 @@ contains
       call expect(new_repetition(new_lorenz96(lorenz96_config(n=points)), 20), '', .false.)
       call expect(new_diagonal([0.5_wp]), '', .true.)
       call expect(square_type(), 'not symmetric', .true.)
+      call expect(in_single(square_type()), '', .false.)
+      call expect(in_single(square_type(too_steep=small_single)), 'not its derivative', .false.)
+      call expect(in_single(square_type(not_transposed=small_single)), 'not the transpose', .false.)
+      call expect(in_single(square_type(bent=0.2_wp*small_single)), 'not linear', .false.)
+      ! What it computes in is asked for, not assumed.
+      call expect(square_type(single=.true.), 'not its derivative', .false.)
       call expect_empty()
       call expect_same(square_type(), .true.)
       call expect_same(square_type(on_others=tiny), tests%communicator%ranks == 1)
 
    contains
+
+      function in_single(exact) result(operator)
+         type(square_type), intent(in) :: exact
+         type(square_type) :: operator
+
+         operator = exact
+         operator%single = .true.
+         operator%rounding = epsilon(1.0_real32)
+      end function in_single
 
       !> An examination must find this fault; empty: none.
       subroutine expect(operator, fault, root)

@@ -25,6 +25,7 @@ program tester
    use test_random, only: test_random_suite
    use test_record, only: test_record_suite
    use test_serial, only: test_serial_suite
+   use test_sha256, only: test_sha256_suite
    use test_sums, only: test_sums_suite
    use test_treatment, only: test_treatment_suite
    use test_verification, only: test_verification_suite
@@ -43,6 +44,8 @@ program tester
    if (allocated(error)) error stop 'no communication'
    call get_command_argument(1, suite)
    select case (suite)
+   case ('sha256')
+      call test_sha256_suite(tests)
    case ('sums')
       call test_sums_suite(tests)
    case ('random')

@@ -168,12 +168,25 @@ def _namelist(metadata: Metadata, width: int) -> str:
             "forcing": trained["forcing"],
             "interval": trained["dt"] * trained["steps"],
             "error_sd": trained.get("error_sd", 0.0),
-            "observed": f"each {trained['every']}" if "every" in trained else "any",
+            "observed": _observed(trained),
         },
     }
     text = io.StringIO()
     f90nml.Namelist(groups).write(text)
     return text.getvalue()
+
+
+def _observed(trained: dict[str, Any]) -> str:
+    """What was observed, as `fortran/cycle/trained_for.f90` says it of a run.
+
+    Of an analysis which points, of an observation operator which kind; else it does not matter.
+    """
+    if "curve" in trained:
+        return "average" if trained.get("average_half_width", 0) > 0 else str(trained["curve"])
+    if "every" not in trained:
+        return "any"
+    shift = f", shifted by {trained['shift']}" if trained.get("shift") else ""
+    return f"each {trained['every']}{shift}"
 
 
 @contextmanager

@@ -75,7 +75,7 @@ class CountingGain(nn.Module):
         cycles = x[:, 2:3, 1:-1] + 1.0
         # A neighbour's share, so that halos matter.
         smooth = x[:, 1:2, 1:-1] + 0.1 * (x[:, 1:2, 2:] + x[:, 1:2, :-2])
-        return torch.cat((self.first / cycles.sqrt() * smooth, cycles), 1)
+        return torch.cat((self.first * torch.exp(-0.2 * cycles) * smooth, cycles), 1)
 
 
 class Square(nn.Module):
@@ -129,6 +129,12 @@ def networks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save(CountingGain(), folder / "counting.pt", "analysis", (1, 1), channels=3, memory=1)
     save(Square(), folder / "square.pt", "observation")
     return folder
+
+
+@pytest.fixture
+def save_network() -> Callable[..., Path]:
+    """`save_network(module, path, role, halo, ...)`, as above."""
+    return save
 
 
 @pytest.fixture

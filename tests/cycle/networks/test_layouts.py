@@ -26,6 +26,27 @@ CASES: dict[str, tuple[str, str, Groups]] = {
             "background": HOMOGENEOUS["background"],
         },
     ),
+    "adjoint on narrow slabs": (
+        "model",
+        "model.pt",
+        {
+            "cycle": {"analysis": "var4d"},
+            "lorenz96": {"n": 13},
+            "ensemble": {"members": 1},
+            "variational": {"window": 2},
+            "background": HOMOGENEOUS["background"],
+        },
+    ),
+    "observed": (
+        "observation",
+        "square.pt",
+        {
+            "cycle": {"analysis": "ienks"},
+            "ensemble": {"members": 8, "initial": "truth", "initial_sd": 0.5},
+            "ienks": {"window": 3},
+            "observations": {"kinds": ["square"], "error_sd": 5.0},
+        },
+    ),
     "many tiles": (
         "correction",
         "correction.pt",
