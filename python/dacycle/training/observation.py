@@ -29,7 +29,16 @@ from dacycle.option import option
 from dacycle.training.interface import Interface
 from dacycle.training.model import Model
 
-__all__ = ["TABLES", "ObservationTask", "check", "interface", "new_network", "new_task"]
+__all__ = [
+    "TABLES",
+    "Observation",
+    "ObservationTask",
+    "check",
+    "exact_operator",
+    "interface",
+    "new_network",
+    "new_task",
+]
 
 TEST_SEED = 271828
 SCALE_STATES = 64
@@ -105,7 +114,7 @@ def new_network(architecture: str, settings: Any, tables: Mapping[str, Any]) -> 
     """A network whose output is as large as the field in the model's climate."""
     model, setting = tables["model"], tables["observation"]
     states = _climatology(model, SCALE_STATES, torch.Generator().manual_seed(TEST_SEED))
-    size = float(_operator(setting)(states).square().mean().sqrt())
+    size = float(exact_operator(setting)(states).square().mean().sqrt())
     fields = Fields((lorenz96.MEAN,), (lorenz96.DEVIATION,), (size,))
     return ARCHITECTURES[architecture].new(fields, settings)
 
@@ -139,7 +148,7 @@ class ObservationTask:
         self.random = random
         self.dtype = dtype
         self.device = device
-        self.exact = _operator(observation)
+        self.exact = exact_operator(observation)
         self.truth = self._states(observation.batch, random)
 
     def loss(self) -> Tensor:
@@ -216,7 +225,7 @@ def _with_tangent(
     return value, tangent
 
 
-def _operator(setting: Observation) -> Callable[[Tensor], Tensor]:
+def exact_operator(setting: Observation) -> Callable[[Tensor], Tensor]:
     """The exact field of states `(..., n)`."""
     curve = CURVES[setting.curve]
 

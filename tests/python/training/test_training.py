@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from dacycle.cli import main
+from dacycle.network.quadratic_stencil import monomials
 from dacycle.training.kinds import KINDS
 from dacycle.training.loop import CHECKPOINT, FINISH
 
@@ -84,6 +85,19 @@ def test_an_emulator_finds_the_model(tmp_path: Path, write_config: WriteConfig) 
     )
     assert train("emulator", config, tmp_path / "run", "-q") == 0
     assert kept(tmp_path / "run")["progress"]["tests"][-1]["error_of_a_step"] < 0.01
+
+
+@pytest.mark.slow
+def test_the_coefficients_of_the_model_are_found_to_rounding(
+    repository: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    config = repository / "experiments" / "emulator" / "identification.toml"
+    assert train("emulator", config, folder, "-q") == 0
+    (weights,) = [value for name, value in kept(folder)["network"].items() if "weight" in name]
+    model = {(): 8.0, (0,): -1.0, (-1, 1): 1.0, (-2, -1): -1.0}
+    expected = [model.get(points, 0.0) for points in monomials(2)]
+    assert weights.tolist() == pytest.approx(expected, abs=1e-12)
 
 
 def test_an_observed_field_and_its_derivative_are_found(
