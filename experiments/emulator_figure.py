@@ -36,6 +36,9 @@ FORECASTS = "etkf.nml"
 FREE = "free.nml"
 BINS = np.linspace(-12, 16, 57)
 
+ROOM = 1.1
+"""Of an axis beyond the largest value."""
+
 
 @dataclass(frozen=True)
 class Skill:
@@ -106,8 +109,7 @@ def _scores(axes: Axes, scores: Sequence[dict[str, str]], seeds: Sequence[int]) 
     names = [row["scheme"].replace(", the", ",\nthe") for row in reversed(scores)]
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(-0.5, len(names) - 0.5)
-    axes.set_xlim(left=0)
-    axes.margins(x=0.05)
+    axes.set_xlim(0, ROOM * axes.get_xlim()[1])
     axes.set_xlabel("analysis RMSE, a dot a seed")
     axes.set_title("In the cycle")
     axes.legend(loc="lower left")

@@ -32,6 +32,8 @@ FOLDER = network_table.EXPERIMENTS / "observation"
 NAME = "observation_l96_power"
 STATES = 50
 SEED = 5
+ROOM = 1.1
+"""Of an axis beyond the largest value."""
 
 
 def fields() -> dict[str, Tensor]:
@@ -83,8 +85,7 @@ def _scores(axes: Axes, scores: Sequence[dict[str, str]], seeds: Sequence[int]) 
             axes.plot(values, [place + up] * len(values), "o", color=colour, ms=4, label=label)
     axes.set_yticks(range(len(scores)), [row["scheme"] for row in reversed(scores)])
     axes.set_ylim(-0.5, len(scores) - 0.5)
-    axes.set_xlim(left=0)
-    axes.margins(x=0.05)
+    axes.set_xlim(0, ROOM * axes.get_xlim()[1])
     axes.set_xlabel("analysis RMSE, a dot a seed")
     axes.set_title("In the cycle")
     axes.legend(loc="lower left")
