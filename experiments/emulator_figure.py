@@ -128,7 +128,7 @@ def _skill(axes: Axes, skills: dict[str, Skill]) -> None:
     for times in (1, 2):
         axes.axvline(times * LYAPUNOV_TIME, color=GREY, lw=0.8, ls=":")
     axes.set_ylim(bottom=0)
-    axes.set_xlim(left=0)
+    axes.set_xlim(0, ROOM * axes.get_xlim()[1])
     axes.set_xlabel("lead time (dotted: 1 and 2 Lyapunov times)")
     axes.set_ylabel("RMSE")
     axes.set_title("Forecasts from ETKF analyses")

@@ -107,8 +107,7 @@ def read_row(path: Path, scheme: str = "", published: str = "-") -> Row:
 def run(groups: nml.Groups, seed: int, folder: Path) -> Path:
     """The run file of these settings and this seed, made if it is not there."""
     seeded = nml.merge(groups, {"cycle": {"seed": seed}, "checkpoint": {"every": 0}})
-    known = hashlib.sha256(json.dumps(seeded, sort_keys=True).encode()).hexdigest()[:DIGITS]
-    path = folder / f"{Path(groups['output']['file']).stem}_{known}.nc"
+    path = folder / f"{Path(groups['output']['file']).stem}_{fingerprint(seeded)}.nc"
     if not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)
         dacycle.run(seeded, output=path.name, directory=folder, fresh=True).close()
@@ -119,6 +118,24 @@ def score(path: Path) -> float:
     """Time mean of a run's analysis RMSE."""
     with open_run(path) as opened:
         return next(one.mean for one in read_scores(opened) if one.name == SCORE)
+
+
+def kept_milliseconds(groups: nml.Groups, variant: str, folder: Path) -> float:
+    """`milliseconds`, measured if it is not there."""
+    path = folder / "milliseconds.json"
+    kept: dict[str, float] = json.loads(path.read_text()) if path.is_file() else {}
+    known = fingerprint(groups)
+    if known not in kept:
+        kept[known] = milliseconds(groups, variant)
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(kept, indent=1), encoding="utf-8")
+    return kept[known]
+
+
+def fingerprint(groups: nml.Groups) -> str:
+    """Of settings."""
+    text = json.dumps(groups, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
 
 
 def milliseconds(groups: nml.Groups, variant: str) -> float:
@@ -163,7 +180,7 @@ def result(row: Row, seeds: Sequence[int], folder: Path, jobs: int) -> Result:
     with ProcessPoolExecutor(jobs) as pool:
         running = [pool.submit(run, groups, seed, folder) for groups, seed in tasks]
         values = [score(one.result()) for one in running]
-    costs = {name: milliseconds(row.variant(name), name) for name in TIMED}
+    costs = {name: kept_milliseconds(row.variant(name), name, folder) for name in TIMED}
     return Result(values[: len(seeds)], values[len(seeds) :], costs)
 
 

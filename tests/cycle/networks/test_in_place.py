@@ -29,10 +29,10 @@ LETKF: Groups = {
     "localisation": {"radius": 6.0},
 }
 VAR4D: Groups = {
-    "cycle": {"analysis": "var4d", "cycles": 400, "burn_in": 100},
+    "cycle": {"analysis": "var4d", "cycles": 300, "burn_in": 100},
     "ensemble": {"members": 1, "initial": "truth", "initial_sd": 0.1},
-    "variational": {"window": 4, "gradient_reduction": 0.1},
-    "background": {"covariance": "diagonal", "sd": 0.2},
+    "variational": {"window": 3, "gradient_reduction": 0.1},
+    "background": {"covariance": "diagonal", "sd": 0.23},
 }
 SCHEMES = pytest.mark.parametrize("scheme", [LETKF, VAR4D], ids=["letkf", "var4d"])
 
