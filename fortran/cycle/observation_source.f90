@@ -10,7 +10,7 @@ module da_cycle_observation_source
    use da_observation_errors, only: error_config, read_errors, draw_errors
    use da_observation_factory, only: new_observation_operator
    use da_observation_kinds, only: kind_parameters_type, read_kind_parameters, known_kinds, &
-      kind_names, kind_value, kind_average
+      kind_names, kind_value, kind_average, codes_of
    use da_observation_network, only: network_type, network_config, read_network, new_network
    use da_observation_type, only: observations_type, new_observations, qc_assimilated
    use da_operator_type, only: operator_type
@@ -118,17 +118,6 @@ contains
                                'are given beside stride or offset: give one or the other')
       end if
    end subroutine check_network
-
-   pure function codes_of(names) result(codes)
-      character(len=*), intent(in) :: names(:)
-      integer :: codes(size(names))
-      integer :: k
-
-      codes = kind_value
-      do k = 1, size(known_kinds)
-         where (names == kind_names(k)) codes = known_kinds(k)
-      end do
-   end function codes_of
 
    !> Opens and checks the file, or lays out the observing network.
    subroutine new_observation_source(config, domain, seed, cycles, interval, source, error)

@@ -3,16 +3,16 @@
 !> z is the state at the position, interpolated linearly between grid points.
 !>
 !> value: z; abs: |z|; square: z²; power: sign(z) min(|z|^exponent, cap); log: log(|z| + offset);
-!> average: the mean of the interpolated state over position ± half_width.
+!> average: the mean of the interpolated state over position ± half_width, or a curve of it.
 module da_observation_kinds
    use da_base_kinds, only: wp
-   use da_base_namelists, only: namelists_type
+   use da_base_namelists, only: namelists_type, name_length
    use da_base_text, only: to_text
    implicit none
    private
    public :: kind_parameters_type, read_kind_parameters, curve, slope, kinds_listed
    public :: kind_value, kind_abs, kind_square, kind_power, kind_log, kind_average
-   public :: known_kinds, kind_names
+   public :: known_kinds, kind_names, codes_of
 
    !> The codes are those of observation files.
    integer, parameter :: kind_value = 1
@@ -31,6 +31,8 @@ module da_observation_kinds
       real(wp) :: cap = 50
       real(wp) :: offset = 1
       real(wp) :: half_width = 2
+      !> The kind whose curve is taken of an average.
+      integer :: average_curve = kind_value
    contains
       procedure :: unused
    end type kind_parameters_type
@@ -41,6 +43,9 @@ contains
    subroutine read_kind_parameters(namelists, parameters)
       type(namelists_type), intent(inout) :: namelists
       type(kind_parameters_type), intent(inout) :: parameters
+      character(len=:), allocatable :: curve_name
+      character(len=name_length) :: names(1)
+      integer :: codes(1)
 
       call namelists%get('power_exponent', parameters%exponent, &
                          'kind power: sign(z) min(|z|^exponent, cap)', minimum=1.0_wp)
@@ -51,6 +56,12 @@ contains
       call namelists%get('average_half_width', parameters%half_width, &
                          'kind average: the mean over so many points on each side; any fraction', &
                          above=0.0_wp)
+      curve_name = trim(kind_names(kind_value))
+      call namelists%get('average_curve', curve_name, &
+                         'kind average: what is observed of the mean', kind_names(:kind_log))
+      names(1) = curve_name
+      codes = codes_of(names)
+      parameters%average_curve = codes(1)
    end subroutine read_kind_parameters
 
    !> The key of a parameter that was set, and belongs to a kind that is not there; empty if there
@@ -60,19 +71,32 @@ contains
       integer, intent(in) :: kinds(:)
       character(len=:), allocatable :: key
       type(kind_parameters_type) :: defaults
+      integer :: curves(size(kinds))
 
       key = ''
-      if (.not. any(kinds == kind_power)) then
+      curves = curve_of(self, kinds)
+      if (.not. any(curves == kind_power)) then
          if (abs(self%exponent - defaults%exponent) > 0) key = 'power_exponent'
          if (abs(self%cap - defaults%cap) > 0) key = 'power_cap'
       end if
-      if (.not. any(kinds == kind_log)) then
+      if (.not. any(curves == kind_log)) then
          if (abs(self%offset - defaults%offset) > 0) key = 'log_offset'
       end if
       if (.not. any(kinds == kind_average)) then
          if (abs(self%half_width - defaults%half_width) > 0) key = 'average_half_width'
+         if (self%average_curve /= defaults%average_curve) key = 'average_curve'
       end if
    end function unused
+
+   !> The kind whose curve a kind has.
+   elemental function curve_of(parameters, kind) result(code)
+      type(kind_parameters_type), intent(in) :: parameters
+      integer, intent(in) :: kind
+      integer :: code
+
+      code = kind
+      if (kind == kind_average) code = parameters%average_curve
+   end function curve_of
 
    !> What a kind makes of the interpolated state, or of its average.
    elemental function curve(parameters, kind, z) result(y)
@@ -81,7 +105,7 @@ contains
       real(wp), intent(in) :: z
       real(wp) :: y
 
-      select case (kind)
+      select case (curve_of(parameters, kind))
       case (kind_abs)
          y = abs(z)
       case (kind_square)
@@ -102,7 +126,7 @@ contains
       real(wp), intent(in) :: z
       real(wp) :: dy
 
-      select case (kind)
+      select case (curve_of(parameters, kind))
       case (kind_abs)
          dy = sign(1.0_wp, z)
       case (kind_square)
@@ -118,6 +142,18 @@ contains
          dy = 1
       end select
    end function slope
+
+   !> The codes of kinds that are known by these names.
+   pure function codes_of(names) result(codes)
+      character(len=*), intent(in) :: names(:)
+      integer :: codes(size(names))
+      integer :: k
+
+      codes = kind_value
+      do k = 1, size(known_kinds)
+         where (names == kind_names(k)) codes = known_kinds(k)
+      end do
+   end function codes_of
 
    !> '1, value; 2, abs; …'
    pure function kinds_listed() result(text)

@@ -34,7 +34,9 @@ contains
       self%sample = new_interpolation(observations, domain)
       self%parameters = observations%parameters
       self%kind = observations%kind
-      self%curved = any(self%kind /= kind_value .and. self%kind /= kind_average)
+      self%curved = any(self%kind /= kind_value .and. self%kind /= kind_average) .or. &
+                    (self%parameters%average_curve /= kind_value .and. &
+                     any(self%kind == kind_average))
    end function new_mixture
 
    pure function rows(self, domain) result(count)

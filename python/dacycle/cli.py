@@ -22,7 +22,7 @@ from dacycle.verification.tables import table_disagreements
 
 __all__ = ["main"]
 
-TRAININGS = ("dan", "emulator", "correction")
+TRAININGS = ("dan", "emulator", "correction", "observation")
 """As `dacycle.training.kinds` has them, which needs PyTorch to be read."""
 
 UNBOUNDED = 10_000

@@ -84,7 +84,7 @@ def export_training(
         configuration={
             **plan.as_tables(),
             "updates": progress.update,
-            "changes": list(progress.changes),
+            "changes": [*progress.changes, *_finish(progress.finish)],
         },
         torch=torch.__version__,
         sample=_sample(network, interface.inputs, DTYPES[dtype]),
@@ -186,6 +186,10 @@ def _card(
             "",
         ]
     )
+
+
+def _finish(update: int | None) -> list[str]:
+    return [] if update is None else [f"update {update}: the end was asked for, the decay begins"]
 
 
 def _changes(changes: Sequence[str]) -> list[str]:

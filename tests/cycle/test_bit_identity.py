@@ -231,6 +231,9 @@ CASES: dict[str, Groups] = {
         },
     ),
     "averages": case(LETKF, {"observations": {"kinds": "average", "average_half_width": 6.5}}),
+    "curved averages": case(
+        LETKF, {"observations": {"kinds": ["average", "value"], "average_curve": "power"}}
+    ),
     "a moving network": case(
         LETKF, {"observations": {"stride": 2.0, "drift": 1.3, "kinds": ["value", "abs", "square"]}}
     ),
@@ -351,6 +354,7 @@ CASES: dict[str, Groups] = {
 OBSERVED = [
     "all kinds",
     "averages",
+    "curved averages",
     "a moving network",
     "random positions",
     "random points",

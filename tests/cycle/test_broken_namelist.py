@@ -125,6 +125,10 @@ VALUES = {
     "falling power": ("&observations power_exponent = 0.5 /", "power_exponent = 0.5 at least 1.0"),
     "no cap": ("&observations power_cap = 0.0 /", "power_cap = 0.0 above 0.0"),
     "no offset": ("&observations log_offset = 0.0 /", "log_offset = 0.0 above 0.0"),
+    "unknown curve": (
+        "&observations kinds = 'average', average_curve = 'average' /",
+        "&observations average_curve 'average' known: value, abs, square, power, log",
+    ),
     "no width": ("&observations average_half_width = 0.0 /", "average_half_width above 0.0"),
     "unknown network": ("&observations network = 'row' /", "network 'row' known: given,"),
     "nothing drawn": ("&observations count = 0 /", "&observations count = 0 at least 1"),
@@ -316,6 +320,11 @@ TOGETHER = {
     ),
     "cap of no power": (
         "&observations kinds = 'abs', 'log', power_cap = 9.0 /",
+        "&observations power_cap not used kind",
+    ),
+    "curve of no average": ("&observations average_curve = 'log' /", "average_curve not used"),
+    "cap of another curve": (
+        "&observations kinds = 'average', average_curve = 'log', power_cap = 9.0 /",
         "&observations power_cap not used kind",
     ),
     "width of no average": ("&observations average_half_width = 9.0 /", "average_half_width used"),

@@ -18,6 +18,8 @@ ONE = "&ensemble members = 1 /\n"
 NAMELISTS = {
     "letkf": "&cycle cycles = 3 /\n",
     "all kinds": f"&cycle cycles = 3 /\n&observations kinds = {KINDS}, stride = 0.7 /\n",
+    "curved averages": "&cycle cycles = 3 /\n&observations kinds = 'average', stride = 0.7, "
+    "average_curve = 'log', average_half_width = 1.5 /\n",
     "free run": f"&cycle cycles = 3, analysis = 'none' /\n{ONE}",
     "var3d": f"&cycle cycles = 3, analysis = 'var3d' /\n{ONE}",
     "var4d": "&cycle cycles = 6, analysis = 'var4d', interval = 0.2 /\n"

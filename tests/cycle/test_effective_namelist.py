@@ -45,6 +45,7 @@ CASES: dict[str, Groups] = {
     "start": {"ensemble": {"initial": "truth", "initial_sd": 0.3}},
     "positions": {"observations": {"positions": [0.1, 7.999999, 1 / 3]}},
     "kinds": {"observations": {"kinds": ["abs", "value", "average"], "average_half_width": 1.3}},
+    "curve": {"observations": {"kinds": "average", "average_curve": "power", "power_cap": 9.0}},
     "random points": {"observations": {"network": "random_points", "probability": 1 / 3}},
     "random positions": {"observations": {"network": "random_positions", "count": 7, "every": 2}},
     "moving": {"observations": {"stride": 2.0, "drift": -0.1}},

@@ -133,6 +133,8 @@ contains
       call holds(kind_square, [9.0_wp, 0.0625_wp, 0.25_wp, 16.0_wp], 'square')
       call holds(kind_power, [-5.0_wp, -0.125_wp, sqrt(0.125_wp), 5.0_wp], 'power')
       call holds(kind_log, log([3.5_wp, 0.75_wp, 1.0_wp, 4.5_wp]), 'log')
+      parameters%average_curve = kind_power
+      call holds(kind_average, [-5.0_wp, -0.125_wp, sqrt(0.125_wp), 5.0_wp], 'average, a power')
       do k = 1, size(known_kinds)
          call tests%check_small(maxval(abs((curve(parameters, known_kinds(k), z + step) &
                                             - curve(parameters, known_kinds(k), z - step)) &

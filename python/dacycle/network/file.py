@@ -5,7 +5,7 @@ use, `sample_input` and `sample_output`. It carries two more files: `extra/dacyc
 of what `da_cycle` must know, and `extra/dacycle.json`, the metadata:
 
     format         2-part name and version of what follows: "dacycle network", 1
-    name, role     analysis, model or correction
+    name, role     analysis, model, correction or observation
     halo           points on either side that `forward` wants and does not give back
     inputs         what each channel in is, outputs: what each channel out is
     memory         how many of them, the last ones, are carried from call to call

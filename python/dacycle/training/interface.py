@@ -11,11 +11,12 @@ class Interface:
     """Role, fields and origin of a network.
 
     Attributes:
-        role: `analysis`, `model` or `correction`.
+        role: `analysis`, `model`, `correction` or `observation`.
         inputs: what each channel that goes in is: `state`, `sensitivity` (H^T R^-1 times the
             departure y - H(mean)), `memory`.
         outputs: what each channel that comes out is: `increment` (to be added to the state),
-            `tendency` (to be added to the model's), `memory` (for the next call).
+            `tendency` (to be added to the model's), `observed` (the field that observations are
+            values of), `memory` (for the next call).
         trained_for: setting of the system it learned in, by name.
     """
 

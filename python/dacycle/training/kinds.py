@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from dacycle.network.type import Network
-from dacycle.training import correction, dan, emulator
+from dacycle.training import correction, dan, emulator, observation
 from dacycle.training.interface import Interface
 from dacycle.training.task import Task
 
@@ -68,6 +68,15 @@ KINDS = {
             correction.interface,
             correction.new_network,
             correction.new_task,
+        ),
+        Kind(
+            "observation",
+            ("residual_cnn", "bilinear_cnn", "quadratic_stencil"),
+            observation.TABLES,
+            observation.check,
+            observation.interface,
+            observation.new_network,
+            observation.new_task,
         ),
     )
 }

@@ -49,6 +49,25 @@ report = 5
 test = 10
 checkpoint = 7
 """,
+    "observation": """
+[network]
+channels = 4
+layers = 1
+kernel = 3
+[model]
+n = 12
+[observation]
+average_half_width = 1.0
+batch = 4
+test_batch = 2
+[training]
+windows = 30
+learning_rate = 3e-3
+warm_up = 5
+report = 5
+test = 10
+checkpoint = 7
+""",
     "correction": """
 [network]
 bilinear = 4

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from dacycle.cli import main
+from dacycle.network.quadratic_stencil import monomials
 from dacycle.training.kinds import KINDS
 from dacycle.training.loop import CHECKPOINT, FINISH
 
@@ -45,7 +46,7 @@ def assert_same(found: Any, expected: Any) -> None:
         assert found == expected
 
 
-@pytest.mark.parametrize("kind", ["dan", "emulator"])
+@pytest.mark.parametrize("kind", ["dan", "emulator", "observation"])
 def test_the_loss_falls(kind: str, tmp_path: Path, write_config: WriteConfig) -> None:
     folder = tmp_path / "run"
     config = write_config(kind, ("windows = 30", "windows = 200"))
@@ -84,6 +85,75 @@ def test_an_emulator_finds_the_model(tmp_path: Path, write_config: WriteConfig) 
     )
     assert train("emulator", config, tmp_path / "run", "-q") == 0
     assert kept(tmp_path / "run")["progress"]["tests"][-1]["error_of_a_step"] < 0.01
+
+
+@pytest.mark.slow
+def test_the_coefficients_of_the_model_are_found_to_rounding(
+    repository: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    config = repository / "experiments" / "emulator" / "identification.toml"
+    assert train("emulator", config, folder, "-q") == 0
+    (weights,) = [value for name, value in kept(folder)["network"].items() if "weight" in name]
+    model = {(): 8.0, (0,): -1.0, (-1, 1): 1.0, (-2, -1): -1.0}
+    expected = [model.get(points, 0.0) for points in monomials(2)]
+    assert weights.tolist() == pytest.approx(expected, abs=1e-12)
+
+
+def test_an_observed_field_and_its_derivative_are_found(
+    tmp_path: Path, write_config: WriteConfig
+) -> None:
+    """A curve with a kink, of an average: within a minute near enough to be assimilated."""
+    config = write_config(
+        "observation",
+        ("channels = 4\nlayers = 1", "channels = 16\nlayers = 3"),
+        ("batch = 4", "batch = 64"),
+        ("windows = 30", "windows = 300"),
+        ("learning_rate = 3e-3", "learning_rate = 4e-3"),
+        ("test_batch = 2", "test_batch = 64"),
+    )
+    assert train("observation", config, tmp_path / "run", "-q") == 0
+    scores = kept(tmp_path / "run")["progress"]["tests"][-1]
+    assert scores["error_of_the_field"] < 0.05
+    assert scores["error_of_the_tangent_linear"] < 0.2
+
+
+def test_a_field_that_the_network_contains_is_found_to_rounding(
+    tmp_path: Path, write_config: WriteConfig
+) -> None:
+    """The square of an average is a quadratic stencil."""
+    config = write_config(
+        "observation",
+        ("channels = 4\nlayers = 1\nkernel = 3", "architecture = 'quadratic_stencil'"),
+        ("[observation]", "[observation]\ncurve = 'square'"),
+        ("[training]", "[training]\ndtype = 'float64'"),
+        ("batch = 4", "batch = 16"),
+        ("windows = 30", "windows = 1500"),
+        ("learning_rate = 3e-3", "learning_rate = 0.03"),
+        ("test = 10", "test = 1500"),
+    )
+    assert train("observation", config, tmp_path / "run", "-q") == 0
+    scores = kept(tmp_path / "run")["progress"]["tests"][-1]
+    assert scores["error_of_the_field"] < 1e-6
+
+
+def test_a_window_wider_than_the_circle_is_refused(
+    tmp_path: Path, write_config: WriteConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = write_config("observation", ("average_half_width = 1.0", "average_half_width = 6.5"))
+    assert train("observation", config, tmp_path / "run", "-q") == 2
+    assert capsys.readouterr().err == (
+        f"dacycle: error: {config}: [observation] average_half_width = 6.5 must be at most half "
+        "of [model] n = 12\n"
+    )
+
+
+def test_a_setting_of_another_curve_is_refused(
+    tmp_path: Path, write_config: WriteConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = write_config("observation", ("[observation]", "[observation]\nlog_offset = 2.0"))
+    assert train("observation", config, tmp_path / "run", "-q") == 2
+    assert "[observation] log_offset is not used: curve = 'power'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("kind", KINDS)

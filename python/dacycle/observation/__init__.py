@@ -1,0 +1,1 @@
+"""What is observed of a state: `fortran/observation` in Python."""
