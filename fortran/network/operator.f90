@@ -222,7 +222,8 @@ contains
       if (allocated(message)) y = ieee_value(1.0_wp, ieee_quiet_nan)
    end subroutine call_network
 
-   !> How far tiles go beyond slabs at most, and `further` points: all ranks want as much halo.
+   !> How far tiles go beyond slabs at most, and `further` points: all ranks want as much halo. That
+   !> may be more than a circle: a slab in its middle, reached round its end, begins its tile there.
    pure function beyond(domain, tiles, further) result(widths)
       type(domain_type), intent(in) :: domain
       type(tiles_type), intent(in) :: tiles
@@ -239,7 +240,6 @@ contains
          widths(1) = max(widths(1), first - tiles%first(tiles%containing(first - further(1))))
          widths(2) = max(widths(2), tiles%last(tiles%containing(last + further(2))) - last)
       end do
-      widths = min(widths, domain%total)
    end function beyond
 
    !> What lies round this rank's points, so many points of it before and behind.

@@ -26,6 +26,17 @@ CASES: dict[str, tuple[str, str, Groups]] = {
             "background": HOMOGENEOUS["background"],
         },
     ),
+    "adjoint, halo and tile together more than the circle": (
+        "model",
+        "model.pt",
+        {
+            "cycle": {"analysis": "var4d"},
+            "lorenz96": {"n": 13},
+            "ensemble": {"members": 1},
+            "variational": {"window": 2},
+            "background": HOMOGENEOUS["background"],
+        },
+    ),
     "many tiles": (
         "correction",
         "correction.pt",
