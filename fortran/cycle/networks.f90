@@ -11,11 +11,12 @@ module da_cycle_networks
    use da_analysis_type, only: analysis_type
    use da_cycle_trained_for, only: setting_type, departures
    use da_model_corrected, only: new_corrected
+   use da_model_corrected_tendency, only: new_corrected_tendency
    use da_model_emulator, only: new_emulator
    use da_model_linearised, only: new_linearised
    use da_model_type, only: model_type
    use da_network_metadata, only: role_analysis, role_model, role_correction, &
-      role_observation
+      role_observation, form_tendency
    use da_network_network, only: network_type, device_type, load_network
    use da_operator_type, only: operator_type
    implicit none
@@ -136,6 +137,7 @@ contains
       type(error_type), allocatable, intent(out) :: error
       class(model_type), allocatable :: taken
       class(model_type), allocatable :: linear
+      class(operator_type), allocatable :: physics
       type(network_type) :: network
       integer :: inside
 
@@ -149,9 +151,13 @@ contains
          call load_for(config, file, 'correction', config%correction, config%correction_sha256, &
                        role_correction, domain, model%components_in, setting, network, notes, error)
          if (allocated(error)) return
-         call count_steps('correction', network%metadata%trained%interval, model%dt, inside)
+         if (network%metadata%form == form_tendency) then
+            call correct_tendency()
+         else
+            call count_steps('correction', network%metadata%trained%interval, model%dt, inside)
+            if (.not. allocated(error)) taken = new_corrected(model, network%operator, inside)
+         end if
          if (allocated(error)) return
-         taken = new_corrected(model, network%operator, inside)
          call move_alloc(taken, model)
       end if
       if (len(config%linear_model) > 0) then
@@ -169,13 +175,29 @@ contains
 
    contains
 
+      !> A tendency is added in each stage of each step, however long.
+      subroutine correct_tendency()
+         call model%get_tendency(physics)
+         if (.not. allocated(physics)) then
+            call input_error(error, file//': &networks correction: '//config%correction// &
+                             ": corrects a tendency, which model = '"//model%name// &
+                             "' does not give; take model = 'lorenz96', or train the "// &
+                             "correction with form = 'increment'")
+            return
+         end if
+         if (abs(network%metadata%trained%interval - model%dt) > tolerance*model%dt) then
+            notes = notes//file//': &networks correction: warning: '//config%correction// &
+                    ' was trained in steps of '//to_text(network%metadata%trained%interval)// &
+                    ', here they are '//to_text(model%dt)//newline
+         end if
+         taken = new_corrected_tendency(model, physics, network%operator)
+      end subroutine correct_tendency
+
       subroutine count_steps(key, whole, step, count)
          character(len=*), intent(in) :: key
          real(wp), intent(in) :: whole
          real(wp), intent(in) :: step
          integer, intent(out) :: count
-         real(wp), parameter :: tolerance = 1.0e-9_wp
-
          count = nint(whole/step)
          if (count < 1 .or. abs(count*step - whole) > tolerance*whole) then
             call input_error(error, file//': &networks '//key//': '//to_text(whole)// &

@@ -3,9 +3,11 @@ module da_model_lorenz96
    use da_base_kinds, only: wp
    use da_base_error, only: error_type
    use da_base_namelists, only: namelists_type
-   use da_model_stencil, only: stencil_model_type
    use da_model_lorenz96_kernels, only: lorenz96_step, lorenz96_step_tl, lorenz96_step_ad, &
       reach_left, reach_right
+   use da_model_lorenz96_tendency, only: new_lorenz96_tendency
+   use da_model_stencil, only: stencil_model_type
+   use da_operator_type, only: operator_type
    implicit none
    private
    public :: lorenz96_type, lorenz96_config, new_lorenz96, read_lorenz96
@@ -19,6 +21,7 @@ module da_model_lorenz96
 
    type, extends(stencil_model_type) :: lorenz96_type
    contains
+      procedure :: get_tendency
       procedure :: slab_forward
       procedure :: slab_tl
       procedure :: slab_ad
@@ -52,6 +55,13 @@ contains
       self%forcing = config%forcing
       self%start_mean = config%forcing
    end function new_lorenz96
+
+   subroutine get_tendency(self, tendency)
+      class(lorenz96_type), intent(in) :: self
+      class(operator_type), allocatable, intent(out) :: tendency
+
+      tendency = new_lorenz96_tendency(self%forcing)
+   end subroutine get_tendency
 
    subroutine slab_forward(self, n, xh, y)
       class(lorenz96_type), intent(in) :: self

@@ -23,6 +23,7 @@ module da_model_type
    contains
       procedure :: forecast
       procedure :: set_parameters
+      procedure :: get_tendency
       procedure(advance), deferred :: advance
    end type model_type
 
@@ -57,4 +58,9 @@ contains
       type(domain_type), intent(in) :: domain
       real(wp), intent(inout) :: x(:, :, :)
    end subroutine set_parameters
+   !> dx/dt as an operator, for what is added to it; not allocated: the model gives none.
+   subroutine get_tendency(self, tendency)
+      class(model_type), intent(in) :: self
+      class(operator_type), allocatable, intent(out) :: tendency
+   end subroutine get_tendency
 end module da_model_type

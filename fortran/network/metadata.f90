@@ -7,6 +7,7 @@ module da_network_metadata
    implicit none
    private
    public :: metadata_type, trained_for_type, read_metadata
+   public :: form_increment, form_tendency
    public :: role_analysis, role_model, role_correction, role_observation
 
    character(len=*), parameter :: role_analysis = 'analysis'
@@ -15,6 +16,11 @@ module da_network_metadata
    character(len=*), parameter :: role_observation = 'observation'
    character(len=11), parameter :: known_roles(4) = [character(len=11) :: &
       role_analysis, role_model, role_correction, role_observation]
+   !> What a correction is added to: the state after a step, or dx/dt in each stage of it.
+   character(len=*), parameter :: form_increment = 'increment'
+   character(len=*), parameter :: form_tendency = 'tendency'
+   character(len=9), parameter :: known_forms(2) = [character(len=9) :: &
+      form_increment, form_tendency]
    !> Of the files that this program reads.
    integer, parameter :: known_format = 1
 
@@ -32,6 +38,7 @@ module da_network_metadata
 
    type :: metadata_type
       character(len=:), allocatable :: role
+      character(len=:), allocatable :: form
       !> Points that `forward` wants beyond either end of those it gives.
       integer :: halo(2) = 0
       !> Fields of the state that go in and come out.
@@ -66,14 +73,20 @@ contains
       if (allocated(error)) return
       format = 0
       metadata%role = ''
+      metadata%form = form_increment
       call namelists%open_group('network', '')
       call namelists%get('format', format, '', minimum=1)
       call namelists%get('role', metadata%role, '', known_roles)
+      call namelists%get('form', metadata%form, '', known_forms)
       call namelists%get('halo_left', metadata%halo(1), '', minimum=0)
       call namelists%get('halo_right', metadata%halo(2), '', minimum=0)
       call namelists%get('components', metadata%components, '', minimum=1)
       call namelists%get('memory', metadata%memory, '', minimum=0)
       call namelists%get('width', metadata%width, '', minimum=1)
+      if (metadata%form == form_tendency .and. metadata%role /= role_correction) then
+         call namelists%reject('form', "is that of a correction, not of the role '"// &
+                               metadata%role//"'")
+      end if
       if (format /= known_format) then
          call input_error(error, path//': is of format '//to_text(format)//', this program '// &
                           'reads format '//to_text(known_format))

@@ -12,10 +12,12 @@ module test_operators
    use da_covariance_homogeneous, only: homogeneous_type, new_homogeneous
    use da_covariance_hybrid, only: hybrid_type, new_hybrid
    use da_covariance_uniform, only: uniform_type, new_uniform
+   use da_model_corrected_tendency, only: corrected_tendency_type, new_corrected_tendency
    use da_model_lorenz96, only: lorenz96_type, lorenz96_config, new_lorenz96
    use da_model_lorenz96_cubic, only: lorenz96_cubic_type, lorenz96_cubic_config, new_lorenz96_cubic
    use da_model_lorenz96_forced, only: lorenz96_forced_type, lorenz96_forced_config, &
       new_lorenz96_forced
+   use da_model_lorenz96_tendency, only: lorenz96_tendency_type, new_lorenz96_tendency
    use da_model_lorenz96_two_scale, only: lorenz96_two_scale_type, lorenz96_two_scale_config, &
       new_lorenz96_two_scale
    use da_observation_interpolation, only: interpolation_type, new_interpolation
@@ -45,6 +47,8 @@ contains
       type(lorenz96_forced_type) :: forced
       type(lorenz96_two_scale_type) :: two_scale
       type(lorenz96_two_scale_type) :: one_fast
+      type(lorenz96_tendency_type) :: tendency
+      type(corrected_tendency_type) :: corrected
       type(interpolation_type) :: observe
       type(interpolation_type) :: observe_whole
       type(mixture_type) :: mixture
@@ -69,6 +73,10 @@ contains
          observed = new_composition(model, observe)
          observed_whole = new_composition(model, observe_whole)
          call check_operator(tests, 'lorenz96', model, model, domain, whole)
+         tendency = new_lorenz96_tendency(model%forcing)
+         corrected = new_corrected_tendency(model, tendency, new_lorenz96_tendency(0.5_wp))
+         call check_operator(tests, 'lorenz96 tendency', tendency, tendency, domain, whole)
+         call check_operator(tests, 'corrected tendency', corrected, corrected, domain, whole)
          cubic = new_lorenz96_cubic(lorenz96_cubic_config(n=sizes(s)))
          two_scale = new_lorenz96_two_scale(lorenz96_two_scale_config(n=sizes(s), fast=3))
          one_fast = new_lorenz96_two_scale(lorenz96_two_scale_config(n=sizes(s), fast=1))

@@ -157,6 +157,7 @@ def _namelist(metadata: Metadata, width: int) -> str:
         "network": {
             "format": VERSION,
             "role": metadata.role,
+            "form": "tendency" if "tendency" in metadata.outputs else "increment",
             "halo_left": metadata.halo,
             "halo_right": metadata.halo,
             "components": state,

@@ -50,6 +50,21 @@ class ForcingDifference(nn.Module):
         return one[:, :, 8:-4] + self.right(one) - other[:, :, 8:-4] - self.wrong(other)
 
 
+class CubicTerms(nn.Module):
+    """What the cubic model's tendency has beyond Lorenz-96; two points left, three right."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cubic = nn.Parameter(torch.tensor(0.025, dtype=torch.float64), requires_grad=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        n = x.shape[2] - 5
+        before2, before, here = x[:, :, :n], x[:, :, 1 : n + 1], x[:, :, 2 : n + 2]
+        next1, next2, next3 = x[:, :, 3 : n + 3], x[:, :, 4 : n + 4], x[:, :, 5 : n + 5]
+        products = next1 * before * (next2 - before2) - next2 * here * (next3 - before)
+        return self.cubic * products - 0.01 * here + 0.5
+
+
 class Gain(nn.Module):
     """The analysis of 3D-Var with independent errors everywhere: a constant gain."""
 
@@ -98,6 +113,7 @@ def save(
     memory: int = 0,
     interval: float = 0.05,
     dtype: torch.dtype = torch.float64,
+    form: str = "increment",
     changes: str = "",
 ) -> Path:
     """The module in a file as `dacycle export` writes it; `changes` replaces the metadata."""
@@ -108,8 +124,8 @@ def save(
     module.register_buffer("sample_input", x)
     module.register_buffer("sample_output", module(x))
     metadata = changes or (
-        f"&network format = 1, role = '{role}', halo_left = {halo[0]}, halo_right = {halo[1]}, "
-        f"memory = {memory} /\n"
+        f"&network format = 1, role = '{role}', form = '{form}', "
+        f"halo_left = {halo[0]}, halo_right = {halo[1]}, memory = {memory} /\n"
         f"&trained_for model = 'lorenz96', interval = {interval} /\n"
     )
     torch.jit.save(torch.jit.script(module), path, _extra_files={METADATA: metadata})
@@ -123,6 +139,7 @@ def networks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     step = (8, 4)
     save(Lorenz96Increment(), folder / "model.pt", "model", step)
     save(ForcingDifference(8.5, 8.0), folder / "correction.pt", "correction", (16, 8), interval=0.1)
+    save(CubicTerms(), folder / "tendency.pt", "correction", (2, 3), form="tendency")
     single = torch.float32
     save(Lorenz96Increment(), folder / "single.pt", "model", step, dtype=single)
     save(Gain(BACKGROUND_SD, 1.0), folder / "gain.pt", "analysis", channels=2)

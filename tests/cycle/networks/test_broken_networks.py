@@ -223,6 +223,24 @@ def test_other_interval(error_of: ErrorOf, write_network: WriteNetwork, tmp_path
     assert "0.07 must be a whole multiple of the step of 0.05" in error_of(["run.nml"])
 
 
+def test_a_tendency_of_a_model_that_gives_none(
+    refused: ErrorOf, write_network: WriteNetwork
+) -> None:
+    changes = (
+        "&network format = 1, role = 'correction', form = 'tendency', halo_left = 8, "
+        "halo_right = 4 / &trained_for model = 'lorenz96_cubic', interval = 0.05 /\n"
+    )
+    path = write_network("tendency.pt", changes=changes)
+    message = refused(path, cycle={"model": "lorenz96_cubic"})
+    assert message.startswith("corrects a tendency, which model = 'lorenz96_cubic' does not give")
+
+
+def test_a_tendency_that_is_no_correction(error_of: ErrorOf, write_network: WriteNetwork) -> None:
+    path = write_network("tendency.pt", role="model", form="tendency")
+    nml.write({"networks": {"model": str(path)}}, path.with_name("run.nml"))
+    assert "&network form is that of a correction" in error_of(["run.nml"])
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 @pytest.mark.parametrize("device", ["cuda", "cuda:7"])
 @pytest.mark.parametrize("ranks", RANKS)

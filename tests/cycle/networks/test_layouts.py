@@ -47,6 +47,17 @@ CASES: dict[str, tuple[str, str, Groups]] = {
             "observations": {"kinds": ["square"], "error_sd": 5.0},
         },
     ),
+    "tendency": (
+        "correction",
+        "tendency.pt",
+        {
+            "cycle": {"analysis": "var4d"},
+            "lorenz96": {"n": 13},
+            "ensemble": {"members": 1},
+            "variational": {"window": 2},
+            "background": HOMOGENEOUS["background"],
+        },
+    ),
     "many tiles": (
         "correction",
         "correction.pt",

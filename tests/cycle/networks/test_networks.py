@@ -94,6 +94,18 @@ def test_a_correction_mends_the_forcing(
 
 
 @pytest.mark.parametrize("scheme", [LETKF, VAR4D], ids=["letkf", "var4d"])
+def test_a_corrected_tendency_is_the_other_model(
+    scheme: Groups, networks: Path, difference: Callable[[Groups, Groups], float]
+) -> None:
+    """Lorenz-96 and the terms that the cubic model has besides."""
+    truth: Groups = nml.merge(scheme, {"truth": {"model": "lorenz96_cubic"}})
+    right = nml.merge(truth, {"cycle": {"model": "lorenz96_cubic"}})
+    corrected = nml.merge(truth, network("correction", networks / "tendency.pt"))
+    assert difference(right, corrected) < ROUNDING
+    assert difference(right, truth) > 0.1
+
+
+@pytest.mark.parametrize("scheme", [LETKF, VAR4D], ids=["letkf", "var4d"])
 def test_an_observed_network_is_the_kind_it_computes(
     scheme: Groups, networks: Path, difference: Callable[[Groups, Groups], float]
 ) -> None:

@@ -13,11 +13,18 @@ import pytest
 import torch
 
 from dacycle.cli import main
+from dacycle.export import OnCircle
+from dacycle.model import lorenz96_torch as lorenz96
+from dacycle.network.file import load
 from dacycle.network.quadratic_stencil import monomials
+from dacycle.run_file import open_run
 from dacycle.training.kinds import KINDS
 from dacycle.training.loop import CHECKPOINT, FINISH
 
 WriteConfig = Callable[..., Path]
+
+ROUNDING = 1e-12
+"""Of states of size 10 after a step."""
 
 
 def train(kind: str, config: Path, folder: Path, *options: str) -> int:
@@ -70,6 +77,36 @@ def test_a_correction_finds_what_the_model_lacks(
     assert train("correction", config, tmp_path / "run", "-q") == 0
     scores = kept(tmp_path / "run")["progress"]["tests"][-1]
     assert scores["from_truth_rmse_1"] < 0.8 * scores["from_truth_rmse_uncorrected_1"]
+
+
+@pytest.mark.parametrize("form", ["increment", "tendency"])
+def test_da_cycle_adds_a_correction_to_what_it_was_trained_for(
+    form: str, tmp_path: Path, write_config: WriteConfig, program: Path
+) -> None:
+    config = write_config("correction", ("batch = 4", f"batch = 4\nform = '{form}'"))
+    assert train("correction", config, tmp_path / "run", "-q") == 0
+    folder = str(tmp_path)
+    assert main(["export", str(tmp_path / "run"), "-o", folder, "--dtype", "float64"]) == 0
+    (tmp_path / "run.nml").write_text(
+        "&cycle analysis = 'none', cycles = 2, burn_in = 0 / &lorenz96 n = 12 /\n"
+        "&ensemble members = 1 / &output file = 'run.nc' /\n"
+        "&networks correction = 'correction.pt' /\n"
+    )
+    subprocess.run([program, "run.nml"], cwd=tmp_path, check=True, capture_output=True)
+    network = OnCircle(*load(tmp_path / "correction.pt"))
+
+    def added(x: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = network(x[:, None])[:, 0]
+        return out
+
+    with open_run(tmp_path / "run.nc") as run:
+        x = torch.from_numpy(run.analysis_mean.values[:1].copy())
+        found = torch.from_numpy(run.background_mean.values[1:2].copy())
+    plain = lorenz96.step(x, 8.0, 0.05)
+    corrected = lorenz96.step_with(x, 8.0, 0.05, added)
+    expected = plain + added(x) if form == "increment" else corrected
+    assert torch.allclose(found, expected, rtol=0, atol=ROUNDING)
+    assert not torch.allclose(found, plain, rtol=0, atol=1e3 * ROUNDING)
 
 
 def test_an_emulator_finds_the_model(tmp_path: Path, write_config: WriteConfig) -> None:
