@@ -85,6 +85,7 @@ contains
       if (allocated(error)) return
       run%config%analysis%steps = run%config%steps
       call take_network_analysis(config%networks, config%namelist, run%domain, config%interval, &
+                                 config%ensemble%members, &
                                  config%observations%gross_error_limit, run%config%model, &
                                  run%config%analysis, error)
       if (allocated(error)) return

@@ -168,6 +168,7 @@ def _namelist(metadata: Metadata, width: int) -> str:
             "forcing": trained["forcing"],
             "interval": trained["dt"] * trained["steps"],
             "error_sd": trained.get("error_sd", 0.0),
+            "members": trained.get("members", 0),
             "observed": f"each {trained['every']}" if "every" in trained else "any",
         },
     }
