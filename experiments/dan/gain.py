@@ -83,7 +83,7 @@ def ensemble_covariances() -> Array:
     ):
         members = run["analysis_members"].values[BURN_IN // DUMPED :]
     anomalies = members - members.mean(1, keepdims=True)
-    return np.einsum("kmi,kmj->kij", anomalies, anomalies) / (MEMBERS - 1)
+    return np.asarray(np.einsum("kmi,kmj->kij", anomalies, anomalies) / (MEMBERS - 1))
 
 
 def spectrum(covariances: Array) -> Array:

@@ -1,9 +1,9 @@
-"""Networks as the analysis beside classical schemes: the table of docs/dan.md.
+"""Networks as the analysis beside classical schemes, and elsewhere: the tables of docs/dan.md.
 
-.venv/bin/python experiments/dan/scores.py [--cycles 10000] [--only TEXT]
+.venv/bin/python experiments/dan/scores.py [elsewhere.toml] [--cycles 10000] [--only TEXT]
 
-The rows are in scores.toml. Runs go one after another; those of networks take 3 ms a cycle and
-member.
+The rows are in scores.toml, or the file named, beside this one. Runs go one after another; those
+of networks take 3 ms a cycle and member.
 """
 
 import argparse
@@ -91,11 +91,12 @@ def line(row: Row) -> str:
 def main() -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("rows", nargs="?", default="scores.toml", help="file beside this one")
     parser.add_argument("--cycles", type=int, help="of each run, in place of the file's")
     parser.add_argument("--only", default="", metavar="TEXT", help="rows whose scheme holds TEXT")
     given = parser.parse_args()
     sys.stdout.write(HEAD)
-    for row in read_rows(HERE / "scores.toml", given.cycles):
+    for row in read_rows(HERE / given.rows, given.cycles):
         if given.only in row.scheme:
             sys.stdout.write(line(row))
             sys.stdout.flush()
