@@ -6,7 +6,7 @@ module da_analysis_perturbed_observations
    use da_observation_type, only: observations_type
    implicit none
    private
-   public :: perturb_window
+   public :: perturb_window, centred_perturbations
 
 contains
 
@@ -41,4 +41,30 @@ contains
          end do
       end do
    end subroutine perturb_window
+
+   !> What members add to the observations of one cycle, perturbations(n, members), in units of
+   !> their errors: of mean zero over the members, and of an unbiased variance of one.
+   subroutine centred_perturbations(seed, cycle, observations, perturbations)
+      integer, intent(in) :: seed
+      integer, intent(in) :: cycle
+      type(observations_type), intent(in) :: observations
+      real(wp), intent(out) :: perturbations(:, :)
+      type(random_key_type) :: key
+      real(wp) :: average(observations%n)
+      integer :: members
+      integer :: m
+
+      members = size(perturbations, 2)
+      key = random_key_type(seed, stream_perturbations, cycle)
+      average = 0
+      do m = 1, members
+         key%member = m
+         call normals_of(key, observations%row, perturbations(:, m))
+         average = average + perturbations(:, m)
+      end do
+      average = average/members
+      do m = 1, members
+         perturbations(:, m) = (perturbations(:, m) - average)*sqrt(real(members, wp)/(members - 1))
+      end do
+   end subroutine centred_perturbations
 end module da_analysis_perturbed_observations

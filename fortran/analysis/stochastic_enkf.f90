@@ -9,9 +9,9 @@ module da_analysis_stochastic_enkf
    use da_base_domain, only: domain_type
    use da_base_error, only: error_type
    use da_base_linear_algebra, only: eigen_type, new_eigen, identity
-   use da_base_random, only: random_key_type, normals_of, stream_perturbations
    use da_base_reproducible_sum, only: sum_products
    use da_analysis_ensemble_filter, only: ensemble_filter_type
+   use da_analysis_perturbed_observations, only: centred_perturbations
    use da_analysis_transform, only: transform_members
    use da_ensemble_type, only: ensemble_type
    use da_observation_type, only: observations_type
@@ -52,39 +52,30 @@ contains
       call s%decompose(identity(n) + a, error)
       if (allocated(error)) return
       call s%compose(1/s%values, inverse)
-      call perturbed_departures(random_key_type(self%seed, stream_perturbations, cycle), &
-                                observations, anomalies, innovations, departures)
+      call perturbed_departures(self%seed, cycle, observations, anomalies, innovations, departures)
       call sum_products(domain%communicator, observations%total, anomalies, departures, .false., a)
       a = identity(n) + matmul(inverse, a)/sqrt(real(n - 1, wp))
       call transform_members(size(ensemble%x(:, :, 1)), n, a, ensemble%x)
    end subroutine assimilate
 
    !> departures(:, m) = (y + e_m - H x_m) / error_sd
-   subroutine perturbed_departures(key, observations, anomalies, innovations, departures)
-      type(random_key_type), intent(in) :: key
+   subroutine perturbed_departures(seed, cycle, observations, anomalies, innovations, departures)
+      integer, intent(in) :: seed
+      integer, intent(in) :: cycle
       type(observations_type), intent(in) :: observations
       real(wp), intent(in) :: anomalies(:, :)
       real(wp), intent(in) :: innovations(:)
       real(wp), allocatable, intent(out) :: departures(:, :)
-      type(random_key_type) :: member_key
-      real(wp) :: average(observations%n)
       integer :: members
       integer :: m
 
       members = size(anomalies, 2)
       allocate (departures(observations%n, members))
-      member_key = key
-      average = 0
-      do m = 1, members
-         member_key%member = m
-         call normals_of(member_key, observations%row, departures(:, m))
-         average = average + departures(:, m)
-      end do
-      average = average/members
+      call centred_perturbations(seed, cycle, observations, departures)
       do m = 1, members
          where (observations%used())
-            departures(:, m) = (departures(:, m) - average)*sqrt(real(members, wp)/(members - 1)) &
-                               + innovations - anomalies(:, m)*sqrt(real(members - 1, wp))
+            departures(:, m) = departures(:, m) + innovations &
+                               - anomalies(:, m)*sqrt(real(members - 1, wp))
          elsewhere
             departures(:, m) = 0
          end where

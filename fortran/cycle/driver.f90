@@ -13,6 +13,7 @@ module da_cycle_driver
    use da_cycle_config, only: config_type
    use da_cycle_diagnostics, only: add_diagnostic_tables, take_notes
    use da_cycle_estimates, only: scores_of_run, score_estimates
+   use da_cycle_fallback, only: add_fallback_table, report_fallback
    use da_cycle_impact, only: judge_observations, keep_impact
    use da_cycle_lag_scores, only: add_lag_table, score_lags
    use da_cycle_lead_times, only: verify_forecasts
@@ -75,6 +76,7 @@ contains
                                 tables)
          call add_diagnostic_tables(config%analysis%diagnosed, config%analysis%window, &
                                     config%cycles, config%interval, tables)
+         call add_fallback_table(config%networks, tables)
          call new_record(config%cycles, config%burn_in, tables, record)
          ensemble%members = config%ensemble%members
          allocate (ensemble%x(domain%n, config%model%components_in, ensemble%members))
@@ -103,6 +105,7 @@ contains
             call one_cycle(run, cycle, ensemble, record, output, studies, error)
             call domain%communicator%agree(error)
             if (allocated(error)) exit
+            call report_fallback(domain, config, cycle, record%tables, progress)
             call progress%say(cycle, watched(), record%series(cycle, watched_score()))
             if (cycle < config%cycles) stopped = domain%communicator%largest(merge(1, 0, &
                   interrupted())) > 0

@@ -40,8 +40,15 @@ module da_cycle_networks
       character(len=:), allocatable :: analysis_sha256
       character(len=:), allocatable :: device
       integer :: threads = 1
+      !> Of observations, that an analysis of several members sees.
+      character(len=:), allocatable :: departures
       type(fallback_config) :: fallback
    end type networks_config
+
+   !> From the ensemble's mean for all members, or each member's from perturbed observations.
+   character(len=*), parameter :: from_mean = 'mean'
+   character(len=*), parameter :: perturbed = 'perturbed'
+   character(len=9), parameter :: known_departures(2) = [character(len=9) :: from_mean, perturbed]
 
 contains
 
@@ -51,6 +58,7 @@ contains
       type(error_type), allocatable, intent(out) :: error
       type(fallback_config) :: defaults
 
+      config%departures = from_mean
       config%device = 'cpu'
       call namelists%open_group('networks', 'Networks in the cycle, from files that dacycle '// &
                                 'export writes')
@@ -65,6 +73,10 @@ contains
       call get_file('analysis', config%analysis, config%analysis_sha256, &
                     'network that makes the analyses; analysis in &cycle is what takes over '// &
                     'when it fails')
+      call namelists%get('departures', config%departures, &
+                         'with analysis and members above 1: the observations'' departures '// &
+                         'from the ensemble''s mean, or each member''s own, of perturbed '// &
+                         'observations', known_departures)
       call namelists%get('fallback_limit', config%fallback%limit, &
                          'with analysis: mean square of the innovations, in units of the '// &
                          'observations'' errors, that puts the network in doubt; 0: never', &
@@ -81,6 +93,7 @@ contains
                                'corrected model''s')
       end if
       if (len(config%analysis) == 0) then
+         if (config%departures /= from_mean) call refuse('departures')
          if (config%fallback%limit > 0) call refuse('fallback_limit')
       end if
       if (.not. config%fallback%limit > 0) then
@@ -207,12 +220,13 @@ contains
    end subroutine take_network_model
 
    !> Put a network into the place of the analysis, which stays as the one that takes over.
-   subroutine take_network_analysis(config, file, domain, setting, gross_error_limit, model, &
-                                    analysis, notes, error)
+   subroutine take_network_analysis(config, file, domain, setting, members, gross_error_limit, &
+                                    model, analysis, notes, error)
       type(networks_config), intent(in) :: config
       character(len=*), intent(in) :: file
       type(domain_type), intent(in) :: domain
       type(setting_type), intent(in) :: setting
+      integer, intent(in) :: members
       real(wp), intent(in) :: gross_error_limit
       class(model_type), intent(in) :: model
       class(analysis_type), allocatable, intent(inout) :: analysis
@@ -230,10 +244,13 @@ contains
       call load_for(config, file, 'analysis', config%analysis, config%analysis_sha256, &
                     role_analysis, domain, model%components_in, setting, network, notes, error)
       if (allocated(error)) return
+      call check_members(config, file, members, network%metadata%trained%members, error)
+      if (allocated(error)) return
       allocate (taken)
       taken%name = 'network'
       taken%network = network%operator
       taken%memory = network%metadata%memory
+      taken%perturbed = config%departures == perturbed
       taken%gross_error_limit = gross_error_limit
       taken%fallback = config%fallback
       taken%seed = analysis%seed
@@ -241,6 +258,27 @@ contains
       if (config%fallback%limit > 0) call move_alloc(analysis, taken%other)
       call move_alloc(taken, analysis)
    end subroutine take_network_analysis
+
+   !> Members that share their mean's departures stay together only if the network learned it.
+   subroutine check_members(config, file, members, trained, error)
+      type(networks_config), intent(in) :: config
+      character(len=*), intent(in) :: file
+      integer, intent(in) :: members
+      integer, intent(in) :: trained
+      type(error_type), allocatable, intent(out) :: error
+
+      if (config%departures == perturbed) then
+         if (members > 1) return
+         call input_error(error, file//": &networks departures = '"//perturbed//"': needs "// &
+                          'members above 1 in &ensemble; a single state takes the observations '// &
+                          'as they are')
+      else if (members > 1 .and. trained == 1) then
+         call input_error(error, file//': &ensemble members = '//to_text(members)//': '// &
+                          config%analysis//' learned with a single state, and members that '// &
+                          "share their mean's departures would drift apart; set departures = '"// &
+                          perturbed//"' in &networks, or members = 1")
+      end if
+   end subroutine check_members
 
    !> The field that observations are taken for, where a network gives it.
    subroutine take_network_observation(config, file, domain, setting, model, field, notes, error)

@@ -90,6 +90,7 @@ contains
       if (allocated(error)) return
       run%config%analysis%steps = run%config%steps
       call take_network_analysis(config%networks, config%namelist, run%domain, setting, &
+                                 config%ensemble%members, &
                                  config%observations%gross_error_limit, run%config%model, &
                                  run%config%analysis, run%notes, error)
       if (allocated(error)) return

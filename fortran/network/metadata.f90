@@ -32,6 +32,8 @@ module da_network_metadata
       real(wp) :: interval = 0.05_wp
       !> Standard deviation of the observations' errors; 0: it does not matter.
       real(wp) :: error_sd = 0
+      !> States that shared their mean's departures; 0: it does not matter.
+      integer :: members = 1
       !> Which points were observed; 'any': it does not matter.
       character(len=:), allocatable :: observed
    end type trained_for_type
@@ -101,6 +103,7 @@ contains
       call namelists%get('forcing', metadata%trained%forcing, '')
       call namelists%get('interval', metadata%trained%interval, '', above=0.0_wp)
       call namelists%get('error_sd', metadata%trained%error_sd, '', minimum=0.0_wp)
+      call namelists%get('members', metadata%trained%members, '', minimum=0)
       call namelists%get('observed', metadata%trained%observed, '')
       call namelists%close_group(error)
    end subroutine read_metadata

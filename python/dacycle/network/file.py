@@ -169,6 +169,7 @@ def _namelist(metadata: Metadata, width: int) -> str:
             "forcing": trained["forcing"],
             "interval": trained["dt"] * trained["steps"],
             "error_sd": trained.get("error_sd", 0.0),
+            "members": trained.get("members", 0),
             "observed": _observed(trained),
         },
     }

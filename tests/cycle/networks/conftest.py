@@ -79,6 +79,17 @@ class Gain(nn.Module):
         return self.variance * x[:, 1:2]
 
 
+class Nothing(nn.Module):
+    """No increment: the state goes its own way, and loses the truth."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.zero = nn.Parameter(torch.tensor(0.0), requires_grad=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.zero * x[:, 1:2]
+
+
 class CountingGain(nn.Module):
     """A gain that falls with the cycles, which it counts in its memory."""
 
@@ -112,6 +123,7 @@ def save(
     channels: int = 1,
     memory: int = 0,
     interval: float = 0.05,
+    members: int = 0,
     dtype: torch.dtype = torch.float64,
     form: str = "increment",
     changes: str = "",
@@ -126,7 +138,7 @@ def save(
     metadata = changes or (
         f"&network format = 1, role = '{role}', form = '{form}', "
         f"halo_left = {halo[0]}, halo_right = {halo[1]}, memory = {memory} /\n"
-        f"&trained_for model = 'lorenz96', interval = {interval} /\n"
+        f"&trained_for model = 'lorenz96', interval = {interval}, members = {members} /\n"
     )
     torch.jit.save(torch.jit.script(module), path, _extra_files={METADATA: metadata})
     return path
@@ -143,6 +155,8 @@ def networks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     single = torch.float32
     save(Lorenz96Increment(), folder / "single.pt", "model", step, dtype=single)
     save(Gain(BACKGROUND_SD, 1.0), folder / "gain.pt", "analysis", channels=2)
+    save(Gain(BACKGROUND_SD, 1.0), folder / "alone.pt", "analysis", channels=2, members=1)
+    save(Nothing(), folder / "nothing.pt", "analysis", channels=2)
     save(CountingGain(), folder / "counting.pt", "analysis", (1, 1), channels=3, memory=1)
     save(Square(), folder / "square.pt", "observation")
     return folder

@@ -14,6 +14,7 @@ Run = Callable[..., Path]
 
 HOMOGENEOUS: Groups = {"background": {"covariance": "homogeneous", "sd": 0.4}}
 SHORT: Groups = {"cycle": {"cycles": 6, "burn_in": 2}}
+PERTURBED: Groups = {"networks": {"departures": "perturbed"}}
 CASES: dict[str, tuple[str, str, Groups]] = {
     "model": ("model", "single.pt", {"ensemble": {"members": 5}}),
     "adjoint": (
@@ -73,6 +74,27 @@ CASES: dict[str, tuple[str, str, Groups]] = {
         "analysis",
         "counting.pt",
         {"ensemble": {"members": 3}, "observations": {"stride": 1.7}},
+    ),
+    "perturbed observations": (
+        "analysis",
+        "alone.pt",
+        nml.merge(PERTURBED, {"ensemble": {"members": 3}, "observations": {"stride": 1.7}}),
+    ),
+    "fallback": (
+        "analysis",
+        "counting.pt",
+        nml.merge(
+            PERTURBED,
+            {
+                "cycle": {"analysis": "letkf", "cycles": 12},
+                "ensemble": {"members": 3},
+                "networks": {
+                    "fallback_limit": 0.1,
+                    "fallback_patience": 3,
+                    "fallback_duration": 4,
+                },
+            },
+        ),
     ),
     "narrow slabs": (
         "analysis",

@@ -25,19 +25,47 @@ STANDARD_ERRORS = 0.012
 """Three of a mean over a thousand cycles, and what a 3D-Var is above: far away."""
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ANALYSES)
-def test_an_analysis_reaches_its_score(name: str, run: Run, tmp_path: Path) -> None:
+def groups_of(name: str) -> Groups:
     network = REPOSITORY / "models_export" / f"{name}.pt"
-    groups: Groups = {
+    return {
         "cycle": {"analysis": "var3d", "cycles": CYCLES, "burn_in": BURN_IN, "seed": 11},
         "ensemble": {"members": 1, "initial": "truth", "initial_sd": 0.5},
         "networks": {"analysis": str(network)},
         "output": {"fields_every": 0, "feedback": False},
     }
-    with netCDF4.Dataset(run(groups, tmp_path)) as file:
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ANALYSES)
+def test_an_analysis_reaches_its_score(name: str, run: Run, tmp_path: Path) -> None:
+    with netCDF4.Dataset(run(groups_of(name), tmp_path)) as file:
         rmse = float(np.mean(file["analysis_rmse"][BURN_IN:]))
     assert rmse < SCORES[name]["rmse"] + STANDARD_ERRORS
+
+
+@pytest.mark.slow
+def test_the_same_file_does_as_well_on_a_larger_circle(run: Run, tmp_path: Path) -> None:
+    name, burn_in = "dan_l96_memory", 100
+    larger: Groups = {"cycle": {"cycles": 300, "burn_in": burn_in}, "lorenz96": {"n": 400}}
+    with netCDF4.Dataset(run(nml.merge(groups_of(name), larger), tmp_path)) as file:
+        rmse = float(np.sqrt(np.mean(np.square(file["analysis_rmse"][burn_in:]))))
+    assert rmse < SCORES[name]["rmse"] + STANDARD_ERRORS
+
+
+@pytest.mark.slow
+def test_members_with_departures_of_their_own_have_the_spread_of_their_errors(
+    run: Run, tmp_path: Path
+) -> None:
+    name, burn_in = "dan_l96_memory", 200
+    several: Groups = {
+        "cycle": {"cycles": 700, "burn_in": burn_in},
+        "ensemble": {"members": 4},
+        "networks": {"departures": "perturbed"},
+    }
+    with netCDF4.Dataset(run(nml.merge(groups_of(name), several), tmp_path)) as file:
+        rmse, spread = (float(np.mean(file[f"analysis_{s}"][burn_in:])) for s in ("rmse", "spread"))
+    assert rmse < SCORES[name]["rmse"] + 2 * STANDARD_ERRORS
+    assert 0.9 * rmse < spread < 1.4 * rmse
 
 
 def test_every_file_has_a_card_and_a_score() -> None:

@@ -15,6 +15,8 @@ Groups = dict[str, dict[str, Any]]
 Run = Callable[..., Path]
 Finished = Callable[[Groups], None]
 
+REPOSITORY = Path(__file__).parents[3]
+
 KILLED_AFTER = 100
 """Cycles of the checkpoint at which a run is killed; there are five times as many."""
 
@@ -117,6 +119,17 @@ CASES: dict[str, Groups] = {
             "regions": [0, 19, 30, 5],
             "lead_times": [0.1, 1.0],
             "forecasts_every": 10,
+        },
+    },
+    # It gives way in cycle 50, is tried again in cycle 250, and gives way again in 299.
+    "a network with memory that gave way": {
+        "cycle": {"analysis": "var3d"},
+        "ensemble": {"members": 1, "initial": "truth", "initial_sd": 0.5},
+        "networks": {
+            "analysis": str(REPOSITORY / "models_export/dan_l96_memory.pt"),
+            "fallback_limit": 0.1,
+            "fallback_patience": 50,
+            "fallback_duration": 200,
         },
     },
     "another place": {"checkpoint": {"file": "kept"}},
