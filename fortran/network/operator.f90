@@ -11,9 +11,11 @@ module da_network_operator
    private
    public :: network_operator_type, new_network_operator
 
-   !> Bytes of a layer's values in a call: larger blocks than this the allocator maps and unmaps
-   !> again and again.
-   integer, parameter :: cached_bytes = 128*1024
+   !> Bytes of a layer's values on a tile, of one member: small, so that many ranks find tiles.
+   integer, parameter :: tile_bytes = 128*1024
+   !> The same in a call, all its members: larger blocks leave the caches, and from 2 MiB on the
+   !> allocator maps and unmaps them again and again (`keep_memory`).
+   integer, parameter :: batch_bytes = 1024*1024
    integer, parameter :: fewest_points = 64
 
    !> y = network(x): `reach` points beyond either end go in.
@@ -338,7 +340,7 @@ contains
       integer, intent(in) :: points
       type(tiles_type) :: tiles
 
-      tiles = new_tiles(points, max(fewest_points, cached_bytes/(bytes(self)*self%width)))
+      tiles = new_tiles(points, max(fewest_points, tile_bytes/(bytes(self)*self%width)))
    end function tiles_of
 
    !> The most tiles that a rank evaluates in `forward`, and how many the circle has.
@@ -365,7 +367,7 @@ contains
       integer, intent(in) :: points
       integer :: members
 
-      members = max(1, cached_bytes/(bytes(self)*self%width*points))
+      members = max(1, batch_bytes/(bytes(self)*self%width*points))
    end function batch_of
 
    pure integer function bytes(self)

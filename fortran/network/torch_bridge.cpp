@@ -1,4 +1,4 @@
-// Networks in TorchScript files, behind a flat C interface that Fortran loads at run time.
+// Networks in files, behind a flat C interface that Fortran loads at run time.
 //
 // Every function returns 0, or 1 after an error whose message `dacycle_torch_message` gives; no
 // exception leaves, and nothing ends the process. Fields are contiguous, Fortran's
@@ -7,32 +7,19 @@
 #include <ATen/Parallel.h>
 #include <ATen/detail/CUDAHooksInterface.h>
 #include <dlfcn.h>
-#include <torch/csrc/autograd/autograd.h>
-#include <torch/csrc/autograd/forward_grad.h>
-#include <torch/csrc/jit/runtime/graph_executor.h>
-#include <torch/script.h>
 
 #include <algorithm>
 #include <cstring>
 #include <exception>
-#include <memory>
 #include <sstream>
 #include <stdexcept>
 #include <string>
 
+#include "torch_network.h"
+
 namespace {
 
-constexpr const char* metadata_file = "dacycle.nml";
-
 enum Task { forward_task = 0, tangent_linear_task = 1, adjoint_task = 2 };
-
-struct Network {
-  torch::jit::Module module;
-  torch::jit::Method forward;
-  torch::Device device;
-  torch::ScalarType kind;
-  std::string metadata;
-};
 
 thread_local std::string message;
 
@@ -66,8 +53,8 @@ int guarded(Body&& body) noexcept {
 }
 
 // "cpu", "cuda:1", or "cuda": one device after another over the ranks.
-torch::Device device_of(const std::string& name, int rank) {
-  if (name == "cpu") return torch::kCPU;
+at::Device device_of(const std::string& name, int rank) {
+  if (name == "cpu") return at::kCPU;
   const bool numbered = name.rfind("cuda:", 0) == 0 && name.size() > 5 && name.size() < 8 &&
                         name.find_first_not_of("0123456789", 5) == std::string::npos;
   if (name != "cuda" && !numbered)
@@ -77,28 +64,28 @@ torch::Device device_of(const std::string& name, int rank) {
     throw std::invalid_argument("device '" + name + "': this build of torch is for the CPU alone");
   const int count = static_cast<int>(at::detail::getCUDAHooks().deviceCount());
   if (count == 0) throw std::invalid_argument("device '" + name + "': no GPU is to be seen");
-  if (name == "cuda") return torch::Device(torch::kCUDA, static_cast<int8_t>(rank % count));
-  const torch::Device device(name);
+  if (name == "cuda") return at::Device(at::kCUDA, static_cast<int8_t>(rank % count));
+  const at::Device device(name);
   if (device.index() >= count)
     throw std::invalid_argument("device '" + name + "': the last of this machine is cuda:" +
                                 std::to_string(count - 1));
   return device;
 }
 
-torch::Tensor field(const Network& network, const void* data, int64_t batch, int64_t channels,
-                    int64_t points) {
-  auto aliased = torch::from_blob(const_cast<void*>(data), {batch, channels, points},
-                                  torch::TensorOptions().dtype(network.kind));
+bool is_package(const std::string& path) {
+  const std::string extension = ".pt2";
+  return path.size() > extension.size() &&
+         path.compare(path.size() - extension.size(), extension.size(), extension) == 0;
+}
+
+at::Tensor field(const Network& network, const void* data, int64_t batch, int64_t channels,
+                 int64_t points) {
+  auto aliased = at::from_blob(const_cast<void*>(data), {batch, channels, points},
+                               at::TensorOptions(network.kind));
   return network.device.is_cpu() ? aliased : aliased.to(network.device);
 }
 
-torch::Tensor run(Network& network, const torch::Tensor& x) {
-  const auto y = network.forward({x});
-  if (!y.isTensor()) throw std::runtime_error("the network's forward gives no tensor");
-  return y.toTensor();
-}
-
-void store(const torch::Tensor& result, const Network& network, void* data, int64_t batch,
+void store(const at::Tensor& result, const Network& network, void* data, int64_t batch,
            int64_t channels, int64_t points) {
   if (result.dim() != 3 || result.size(0) != batch || result.size(1) != channels ||
       result.size(2) != points || result.scalar_type() != network.kind) {
@@ -107,28 +94,8 @@ void store(const torch::Tensor& result, const Network& network, void* data, int6
          << network.kind << " [" << batch << ", " << channels << ", " << points << ']';
     throw std::runtime_error(text.str());
   }
-  const auto flat = result.to(torch::kCPU).contiguous();
+  const auto flat = result.to(at::kCPU).contiguous();
   std::memcpy(data, flat.const_data_ptr(), flat.nbytes());
-}
-
-torch::Tensor adjoint(Network& network, const torch::Tensor& x, const torch::Tensor& dy) {
-  const torch::AutoGradMode recorded(true);
-  const auto leaf = x.detach().requires_grad_(true);
-  const auto y = run(network, leaf);
-  return torch::autograd::grad({y}, {leaf}, {dy})[0];
-}
-
-// Forward-mode differentiation: dual numbers, whose level is left whatever happens.
-torch::Tensor tangent_linear(Network& network, const torch::Tensor& x, const torch::Tensor& dx) {
-  const torch::NoGradGuard unrecorded;
-  struct Level {
-    const uint64_t index = torch::autograd::ForwardADLevel::get_next_idx();
-    ~Level() { torch::autograd::ForwardADLevel::release_idx(index); }
-  } const level;
-  const auto dual = at::_make_dual(x.alias(), dx, static_cast<int64_t>(level.index));
-  const auto parts = at::_unpack_dual(run(network, dual), static_cast<int64_t>(level.index));
-  const auto& dy = std::get<1>(parts);
-  return dy.defined() ? dy.clone() : torch::zeros_like(std::get<0>(parts));
 }
 
 }  // namespace
@@ -150,26 +117,14 @@ int dacycle_torch_load(const char* path, const char* device, int rank, int threa
   *network = nullptr;
   return guarded([&] {
     at::set_num_threads(threads);
-    // The same graph in every call: an executor that specialises after some calls would make the
-    // bits depend on how often a network was called, and so on restarts.
-    torch::jit::getProfilingMode() = false;
-    torch::jit::setGraphExecutorOptimize(false);
     const auto place = device_of(device, rank);
-    torch::jit::ExtraFilesMap extra{{metadata_file, ""}};
-    auto module = torch::jit::load(path, place, extra);
-    module.eval();
-    const auto forward = module.find_method("forward");
-    if (!forward) throw std::runtime_error("its module has no forward");
-    auto kind = torch::kFloat32;
-    for (const auto& weights : module.parameters()) {
-      kind = weights.scalar_type();
-      break;
-    }
-    if (kind != torch::kFloat32 && kind != torch::kFloat64)
+    auto loaded = is_package(path) ? load_package(path, place) : load_script(path, place);
+    const auto kind = loaded->kind;
+    if (kind != at::kFloat && kind != at::kDouble)
       throw std::runtime_error(std::string("its weights are ") + c10::toString(kind) +
                                ", must be float32 or float64");
-    *kind_bytes = kind == torch::kFloat64 ? 8 : 4;
-    *network = new Network{module, *forward, place, kind, extra.at(metadata_file)};
+    *kind_bytes = kind == at::kDouble ? 8 : 4;
+    *network = loaded.release();
   });
 }
 
@@ -186,9 +141,7 @@ int dacycle_torch_metadata(const void* network, char* text, int length) {
 // order) and, where `data` is not null, its values.
 int dacycle_torch_tensor(const void* network, const char* name, int64_t* extents, double* data) {
   return guarded([&] {
-    const auto& module = static_cast<const Network*>(network)->module;
-    if (!module.hasattr(name)) throw std::runtime_error(std::string("it holds no ") + name);
-    const auto tensor = module.attr(name).toTensor().to(torch::kCPU, torch::kFloat64).contiguous();
+    const auto tensor = static_cast<const Network*>(network)->tensor(name).contiguous();
     if (tensor.dim() != 3) throw std::runtime_error(std::string(name) + " has not three dimensions");
     for (int i = 0; i < 3; ++i) extents[i] = tensor.size(i);
     if (data) std::memcpy(data, tensor.const_data_ptr(), tensor.nbytes());
@@ -204,14 +157,13 @@ int dacycle_torch_run(void* handle, int task, int64_t batch, int64_t channels_in
     auto& network = *static_cast<Network*>(handle);
     const auto point = field(network, x, batch, channels_in, points_in);
     if (task == forward_task) {
-      const c10::InferenceMode unrecorded;
-      store(run(network, point), network, out, batch, channels_out, points_out);
+      store(network.forward(point), network, out, batch, channels_out, points_out);
     } else if (task == tangent_linear_task) {
       const auto dx = field(network, d, batch, channels_in, points_in);
-      store(tangent_linear(network, point, dx), network, out, batch, channels_out, points_out);
+      store(network.tangent_linear(point, dx), network, out, batch, channels_out, points_out);
     } else {
       const auto dy = field(network, d, batch, channels_out, points_out);
-      store(adjoint(network, point, dy), network, out, batch, channels_in, points_in);
+      store(network.adjoint(point, dy), network, out, batch, channels_in, points_in);
     }
   });
 }

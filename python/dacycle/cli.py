@@ -196,11 +196,25 @@ def _export(given: argparse.Namespace) -> int:
     from dacycle.export import export_training  # PyTorch, seconds to load: only here
 
     console = _console()
-    command = f"dacycle export {given.training}" + (f" --dtype {given.dtype}" * bool(given.dtype))
-    path = export_training(
-        given.training, given.output, console.print, dtype=given.dtype, command=command
-    )
-    console.print(str(path))
+    path: Path = given.training
+    if path.is_dir() or not given.aoti:
+        command = f"dacycle export {path}" + (f" --dtype {given.dtype}" * bool(given.dtype))
+        path = export_training(
+            path,
+            given.output or Path("models_export"),
+            console.print,
+            dtype=given.dtype,
+            command=command,
+        )
+        console.print(str(path))
+    elif given.dtype:
+        raise DacycleError(f"--dtype: {path} has its precision; export the training anew")
+    if given.aoti:
+        from dacycle.network.package import compile_file  # the compiler, seconds more
+
+        with console.status(f"compiling {path}"):
+            path = compile_file(path, given.output or path.parent)
+        console.print(str(path))
     return 0
 
 
@@ -421,16 +435,26 @@ def _parser() -> argparse.ArgumentParser:
         _export,
         "write a trained network into a file that da_cycle can use",
         "dacycle export trainings/dan                    # models_export/dan.pt and its card\n"
-        "dacycle export trainings/dan --dtype float64",
+        "dacycle export trainings/dan --dtype float64\n"
+        "dacycle export models_export/dan.pt --aoti      # models_export/dan.pt2, for this machine",
     )
-    export.add_argument("training", type=Path, metavar="DIR", help="folder of the training")
+    export.add_argument(
+        "training",
+        type=Path,
+        metavar="DIR",
+        help="folder of the training; with --aoti also a file that was exported",
+    )
     export.add_argument(
         "-o",
         "--output",
         type=Path,
-        default=Path("models_export"),
         metavar="DIR",
-        help="folder (default: models_export)",
+        help="folder (default: models_export, or that of the file)",
+    )
+    export.add_argument(
+        "--aoti",
+        action="store_true",
+        help="also compile the network for this machine: NAME.pt2, which da_cycle takes as well",
     )
     export.add_argument(
         "--dtype", choices=("float32", "float64"), help="precision (default: the training's)"

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,6 +18,7 @@ from dacycle.errors import NetworkFileError
 from dacycle.export import export_training
 from dacycle.model import lorenz96_torch
 from dacycle.network.file import load, save
+from dacycle.network.package import network_of
 from dacycle.network.type import Network, wrap
 from dacycle.training.command import open_training
 from dacycle.validate import validate
@@ -263,3 +265,28 @@ def test_what_is_not_there_is_told(
 ) -> None:
     assert main([command, str(tmp_path / "none")]) == 2
     assert capsys.readouterr().err.startswith(f"dacycle: error: {tmp_path / 'none'}: no ")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler is at hand")
+def test_a_file_is_compiled(exported: Path, tmp_path: Path) -> None:
+    """What is compiled has been tested against the file's module before it is there."""
+    assert main(["export", str(exported), "--aoti", "-o", str(tmp_path / "here")]) == 0
+    package = tmp_path / "here" / "tiny.pt2"
+    with zipfile.ZipFile(package) as new, zipfile.ZipFile(exported) as old:
+        for name in ("dacycle.nml", "dacycle.json"):
+            (copy,) = (entry for entry in new.namelist() if entry.endswith(f"/extra/{name}"))
+            (first,) = (entry for entry in old.namelist() if entry.endswith(f"/extra/{name}"))
+            assert new.read(copy) == old.read(first)
+    assert [path.name for path in package.parent.iterdir()] == ["tiny.pt2"]
+
+
+def test_what_cannot_be_compiled(
+    exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", str(exported), "--aoti", "--dtype", "float64"]) == 2
+    assert "has its precision" in capsys.readouterr().err
+    module, metadata = load(exported)
+    other = replace(metadata, configuration={"network": {"architecture": "transformer"}})
+    with pytest.raises(NetworkFileError, match="its architecture is not known here"):
+        network_of(exported, module, other)

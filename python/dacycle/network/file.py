@@ -35,7 +35,7 @@ from torch import Tensor
 from dacycle.errors import NetworkFileError
 from dacycle.network.type import Network
 
-__all__ = ["FORMAT", "VERSION", "Metadata", "Sample", "load", "save"]
+__all__ = ["FORMAT", "VERSION", "Metadata", "Sample", "load", "quiet", "save"]
 
 FORMAT = "dacycle network"
 VERSION = 1
@@ -95,7 +95,7 @@ def save(network: Network, metadata: Metadata, path: Path) -> None:
         EXTRA: json.dumps(asdict(metadata), indent=1),
         NAMELIST: _namelist(metadata, _width(network)),
     }
-    with _quiet():
+    with quiet():
         torch.jit.save(torch.jit.script(network), str(part), _extra_files=extra)
     part.replace(path)
 
@@ -110,7 +110,7 @@ def load(path: str | os.PathLike[str]) -> tuple[torch.jit.ScriptModule, Metadata
         raise NetworkFileError(f"{path}: no such file")
     extra = {EXTRA: ""}
     try:
-        with _quiet():
+        with quiet():
             module: torch.jit.ScriptModule = torch.jit.load(  # type: ignore[no-untyped-call]
                 str(path), map_location="cpu", _extra_files=extra
             )
@@ -192,7 +192,7 @@ def _observed(trained: dict[str, Any]) -> str:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """PyTorch recommends other formats than TorchScript; the Fortran side reads this one."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=DeprecationWarning, module="torch")

@@ -7,6 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from dacycle.network.package import save as compile_network
+
 METADATA = "dacycle.nml"
 POINTS = 40
 BACKGROUND_SD = 0.5
@@ -160,6 +162,18 @@ def networks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save(CountingGain(), folder / "counting.pt", "analysis", (1, 1), channels=3, memory=1)
     save(Square(), folder / "square.pt", "observation")
     return folder
+
+
+@pytest.fixture(scope="session")
+def package(networks: Path) -> Path:
+    """The model as a network, compiled; it says what its TorchScript file does."""
+    extra = {METADATA: b""}
+    script = torch.jit.load(networks / "model.pt", _extra_files=extra)
+    sample = script.sample_input, script.sample_output
+    path = networks / "model.pt2"
+    metadata = {METADATA: extra[METADATA].decode()}
+    compile_network(Lorenz96Increment().double(), sample, metadata, path)
+    return path
 
 
 @pytest.fixture
