@@ -152,6 +152,7 @@ contains
       class(model_type), allocatable :: linear
       class(operator_type), allocatable :: physics
       type(network_type) :: network
+      real(wp), parameter :: tolerance = 1.0e-9_wp
       integer :: inside
 
       if (len(config%model) > 0) then

@@ -20,7 +20,9 @@ module da_network_torch
    character(len=*), parameter :: bridge = 'libdacycle_torch.so'
    !> Names another place for the bridge than beside the program.
    character(len=*), parameter :: bridge_variable = 'DACYCLE_TORCH_BRIDGE'
-   integer(c_int), parameter :: resolve_now = 2
+   !> RTLD_NOW and RTLD_DEEPBIND of glibc: libtorch has a BLAS of its own, many times as fast as a
+   !> reference BLAS that the program may have brought along under the same names.
+   integer(c_int), parameter :: resolve_now_within = 2 + 8
    integer, parameter :: longest_message = 2000
 
    !> A network in memory; copies share it.
@@ -232,7 +234,7 @@ contains
 
       path = environment(bridge_variable)
       if (len(path) == 0) path = directory_of(program_file())//'/'//bridge
-      library = c_dlopen(path//c_null_char, resolve_now)
+      library = c_dlopen(path//c_null_char, resolve_now_within)
       if (.not. c_associated(library)) then
          call input_error(error, network//': a network needs '//path//', which cannot be '// &
                           'loaded ('//text_at(c_dlerror())//'); build with torch '// &
