@@ -201,10 +201,28 @@ def _vjp(function: Function, x: Tensor) -> tuple[Tensor, Function]:
 
 
 def _graph(function: Function, *arguments: Tensor) -> GraphModule:
-    graph: GraphModule = make_fx(function, tracing_mode="symbolic", _allow_non_fake_inputs=True)(
-        *arguments
-    )
+    graph: GraphModule = make_fx(
+        function,
+        {torch.ops.aten.convolution_backward.default: _transposed_convolution},
+        tracing_mode="symbolic",
+        _allow_non_fake_inputs=True,
+    )(*arguments)
     return graph
+
+
+def _transposed_convolution(
+    dy: Tensor, _x: Tensor, weight: Tensor, _sizes: Any, *setting: Any
+) -> Any:
+    """The adjoint of a convolution in its input: the compiler keeps the size of the example's.
+
+    `setting` is stride, padding, dilation, transposed, output padding, groups, and of which
+    arguments derivatives are wanted.
+    """
+    *kind, transposed, output_padding, groups, wanted = setting
+    if transposed or list(wanted) != [True, False, False] or set(kind[0]) != {1}:
+        return NotImplemented
+    dx: Tensor = torch.ops.aten.convolution(dy, weight, None, *kind, True, output_padding, groups)
+    return dx, None, None
 
 
 def _program(module: nn.Module, halo: int, *arguments: Tensor) -> ExportedProgram:
