@@ -109,7 +109,7 @@ def build(program: Path, folder: Path) -> None:
     made = ["-o", str(program), f"-J{program.parent}"]
     linked = [str(library), "-lnetcdff", "-lpnetcdf", "-llapack", "-lblas", "-ldl"]
     subprocess.run(["mpif90", "-O2", *found, *made, str(SOURCE), *linked], check=True)
-    bridge = folder / "fortran/network/libdacycle_torch.so"
+    bridge = folder / "fortran/app/libdacycle_torch.so"
     (program.parent / bridge.name).symlink_to(bridge.resolve())
 
 
@@ -220,7 +220,7 @@ def main() -> None:
                     f"{''.join(map(shown, times))}{ideal:9.0f}  {ratio:5.2f}",
                     flush=True,
                 )
-        library = given.build / "fortran/network/libdacycle_torch.so"
+        library = given.build / "fortran/app/libdacycle_torch.so"
         print(f"the call itself: {overhead(folder, library):.2f} µs")
 
 

@@ -116,6 +116,8 @@ int dacycle_torch_load(const char* path, const char* device, int rank, int threa
                        int* kind_bytes) {
   *network = nullptr;
   return guarded([&] {
+    // MKL's sums must not depend on where in memory an array lies: ranks are to have the same bits.
+    setenv("MKL_CBWR", "AUTO", 0);
     at::set_num_threads(threads);
     const auto place = device_of(device, rank);
     auto loaded = is_package(path) ? load_package(path, place) : load_script(path, place);
