@@ -185,7 +185,7 @@ def _adopt(
     inputs = ["state"] * components
     if role == "analysis":
         inputs += ["sensitivity"] * components
-    outputs = ["increment"] * components if role != "observation" else ["field"]
+    outputs = ["increment"] * components if role != "observation" else ["observed"]
     carried = ["memory"] * memory
     channels = (len(inputs) + memory, len(outputs) + memory)
     state = components if gives == "next" else 0

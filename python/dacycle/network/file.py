@@ -22,6 +22,7 @@ import io
 import json
 import os
 import warnings
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -41,6 +42,9 @@ FORMAT = "dacycle network"
 VERSION = 1
 EXTRA = "dacycle.json"
 NAMELIST = "dacycle.nml"
+
+DEBUG = ".debug_pkl"
+"""What TorchScript's messages find lines of source with: full paths of where it was exported."""
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
@@ -97,6 +101,7 @@ def save(network: Network, metadata: Metadata, path: Path) -> None:
     }
     with quiet():
         torch.jit.save(torch.jit.script(network), str(part), _extra_files=extra)
+    _forget_places(part)
     part.replace(path)
 
 
@@ -138,6 +143,19 @@ def load(path: str | os.PathLike[str]) -> tuple[torch.jit.ScriptModule, Metadata
     if not known:
         raise NetworkFileError(f"{path}: dtype '{metadata.dtype}' (known: {', '.join(DTYPES)})")
     return module, metadata
+
+
+def _forget_places(path: Path) -> None:
+    """Leave out where on this machine the network's source lay, and when it was written."""
+    whole = path.with_suffix(".whole")
+    path.replace(whole)
+    try:
+        with zipfile.ZipFile(whole) as archive, zipfile.ZipFile(path, "w") as kept:
+            for entry in archive.infolist():
+                if not entry.filename.endswith(DEBUG):
+                    kept.writestr(zipfile.ZipInfo(entry.filename), archive.read(entry))
+    finally:
+        whole.unlink()
 
 
 def _width(network: Network) -> int:
