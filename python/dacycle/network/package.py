@@ -28,7 +28,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch._inductor import aot_compile, config
-from torch._inductor.exc import CppCompileError, InvalidCxxCompiler
+from torch._inductor.exc import CppCompileError, InductorError, InvalidCxxCompiler
 from torch._inductor.package.package import load_package
 from torch.export import Dim, ExportedProgram, export
 from torch.export.pt2_archive._package import package_pt2
@@ -104,8 +104,14 @@ def save(
         path: ends in `.pt2`; the file is written whole or not at all.
 
     Raises:
-        TrainingError: there is no C++ compiler that works, or the result is not the module's.
+        TrainingError: PyTorch is on a path with a space, there is no C++ compiler that works, or
+            the result is not the module's.
     """
+    if " " in torch.__file__:
+        raise TrainingError(
+            "compiling a network needs a PyTorch on a path without spaces, at which the commands "
+            f"of its compiler would be cut: it is in {Path(torch.__file__).parent}"
+        )
     module = module.requires_grad_(False).eval()
     part = path.with_suffix(".part.pt2")
     halo = sample[0].shape[-1] - sample[1].shape[-1]
@@ -240,7 +246,7 @@ def _compiled(program: ExportedProgram) -> list[Any]:
                 program.example_inputs[0],
                 options={"aot_inductor.package": True},
             )
-    except (InvalidCxxCompiler, CppCompileError) as error:
+    except (InductorError, InvalidCxxCompiler, CppCompileError) as error:
         raise TrainingError("compiling a network needs a C++ compiler that works (g++)") from error
     assert isinstance(files, list)
     return files

@@ -11,6 +11,7 @@ from typing import Any
 import netCDF4
 import numpy as np
 import pytest
+import torch
 
 from dacycle import namelist as nml
 
@@ -21,6 +22,7 @@ Refusal = Callable[..., str]
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler is at hand"),
+    pytest.mark.skipif(" " in torch.__file__, reason="PyTorch compiles on no path with a space"),
 ]
 
 ROUNDING = 1e-8
