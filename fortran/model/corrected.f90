@@ -29,14 +29,8 @@ contains
       integer, intent(in) :: steps
       type(corrected_type) :: self
 
-      self%name = physics%name
-      self%points = physics%points
+      call self%resemble(physics)
       self%dt = steps*physics%dt
-      self%forcing = physics%forcing
-      self%start_mean = physics%start_mean
-      self%start_sd = physics%start_sd
-      self%components_in = physics%components_in
-      self%components_out = physics%components_out
       self%rounding = max(physics%rounding, correction%rounding)
       self%physics = physics
       self%correction = correction

@@ -38,14 +38,7 @@ contains
       class(operator_type), intent(in) :: correction
       type(corrected_tendency_type) :: self
 
-      self%name = model%name
-      self%points = model%points
-      self%dt = model%dt
-      self%forcing = model%forcing
-      self%start_mean = model%start_mean
-      self%start_sd = model%start_sd
-      self%components_in = model%components_in
-      self%components_out = model%components_out
+      call self%resemble(model)
       self%rounding = max(physics%rounding, correction%rounding)
       self%physics = physics
       self%correction = correction

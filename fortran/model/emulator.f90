@@ -26,14 +26,8 @@ contains
       real(wp), intent(in) :: dt
       type(emulator_type) :: self
 
-      self%name = model%name
-      self%points = model%points
+      call self%resemble(model)
       self%dt = dt
-      self%forcing = model%forcing
-      self%start_mean = model%start_mean
-      self%start_sd = model%start_sd
-      self%components_in = model%components_in
-      self%components_out = model%components_out
       self%rounding = increment%rounding
       self%increment = increment
    end function new_emulator

@@ -28,14 +28,8 @@ contains
       integer, intent(in) :: steps
       type(linearised_type) :: self
 
-      self%name = nonlinear%name
-      self%points = nonlinear%points
+      call self%resemble(nonlinear)
       self%dt = steps*nonlinear%dt
-      self%forcing = nonlinear%forcing
-      self%start_mean = nonlinear%start_mean
-      self%start_sd = nonlinear%start_sd
-      self%components_in = nonlinear%components_in
-      self%components_out = nonlinear%components_out
       self%rounding = max(nonlinear%rounding, linear%rounding)
       self%nonlinear = nonlinear
       self%linear = linear

@@ -22,6 +22,7 @@ module da_model_type
       integer :: parameters = 0
    contains
       procedure :: forecast
+      procedure :: resemble
       procedure :: set_parameters
       procedure :: get_tendency
       procedure(advance), deferred :: advance
@@ -58,6 +59,22 @@ contains
       type(domain_type), intent(in) :: domain
       real(wp), intent(inout) :: x(:, :, :)
    end subroutine set_parameters
+
+   !> Be of the same circle, climate and step as a model in whose place this one comes.
+   subroutine resemble(self, model)
+      class(model_type), intent(inout) :: self
+      class(model_type), intent(in) :: model
+
+      self%name = model%name
+      self%points = model%points
+      self%dt = model%dt
+      self%forcing = model%forcing
+      self%start_mean = model%start_mean
+      self%start_sd = model%start_sd
+      self%components_in = model%components_in
+      self%components_out = model%components_out
+   end subroutine resemble
+
    !> dx/dt as an operator, for what is added to it; not allocated: the model gives none.
    subroutine get_tendency(self, tendency)
       class(model_type), intent(in) :: self
