@@ -65,7 +65,7 @@ def test_more_ranks_than_points(refused: Callable[..., str]) -> None:
         ([""], ["no namelist file"]),
         (["--check"], ["no namelist file"]),
         (["--bogus", "run.nml"], ["'--bogus'", "not known", "--help"]),
-        (["run.nml", "other.nml"], ["one namelist file", "'run.nml'", "'other.nml'"]),
+        (["run.nml", "other.nml"], ["one file is needed", "'run.nml'", "'other.nml'"]),
         (["--progress", "run.nml"], ["--progress 'run.nml'", "auto, bar, plain, none"]),
         (["run.nml", "--progress"], ["--progress ''", "auto, bar, plain, none"]),
         (["--restart", "--fresh", "run.nml"], ["one of --restart and --fresh"]),
