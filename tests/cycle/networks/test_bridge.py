@@ -21,7 +21,7 @@ def test_libtorch_and_the_core_each_call_their_own_blas(program: Path, tmp_path:
     bound: dict[str, set[str]] = {}
     for listed in tmp_path.glob("bound.*"):
         for line in listed.read_text(encoding="utf-8", errors="replace").splitlines():
-            found = re.search(r"file (\S+) \[\d+\] to (\S+) \[\d+\].*`[sd]gemm_'", line)
+            found = re.search(r"file (.+?) \[\d+\] to (.+?) \[\d+\].*`[sd]gemm_'", line)
             if found:
                 who, whose = (Path(name).name for name in found.groups())
                 bound.setdefault(who, set()).add(whose)
