@@ -299,3 +299,11 @@ def test_what_cannot_be_compiled(
     other = replace(metadata, configuration={"network": {"architecture": "transformer"}})
     with pytest.raises(NetworkFileError, match="its architecture is not known here"):
         network_of(exported, module, other)
+
+
+def test_files_do_not_tell_where_they_were_made(exported: Path, repository: Path) -> None:
+    for path in [exported, *(repository / "models_export").glob("*.pt")]:
+        with zipfile.ZipFile(path) as archive:
+            assert not [name for name in archive.namelist() if name.endswith("debug_pkl")]
+            for name in archive.namelist():
+                assert str(repository).encode() not in archive.read(name), (path, name)
