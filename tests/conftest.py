@@ -3,7 +3,7 @@
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,21 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 DaCycle = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def open_mpi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Open MPI looks for no fabrics, which takes most of a start, and keeps its files apart.
+
+    Processes that start without mpirun share a folder with all others of their user, and may fall
+    over each other there. (Names for Open MPI 4, then 5.)
+    """
+    folder = str(tmp_path_factory.mktemp("mpi"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMPI_MCA_pml", "ob1")
+        patch.setenv("OMPI_MCA_orte_tmpdir_base", folder)
+        patch.setenv("PRTE_MCA_prte_tmpdir_base", folder)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 """Small runs of the real program, each in a folder of its own, and input made up for them."""
 
 import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,6 @@ ErrorOf = Callable[..., str]
 Refused = Callable[..., str]
 MakeTruth = Callable[..., Path]
 MakeObservations = Callable[..., Path]
-
-
-@pytest.fixture(scope="package", autouse=True)
-def no_fabrics() -> Iterator[None]:
-    """Open MPI need not look for fabrics: that takes most of the time of a small run."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OMPI_MCA_pml", "ob1")
-        yield
 
 
 @pytest.fixture(scope="session")
@@ -61,7 +53,7 @@ def error_of(da_cycle: Callable[..., subprocess.CompletedProcess[str]], tmp_path
 
     def check(arguments: Sequence[str], ranks: int = 1, status: int = 2) -> str:
         before = contents(tmp_path)
-        done = da_cycle(arguments, ranks, cwd=tmp_path, timeout=60)
+        done = da_cycle(arguments, ranks, cwd=tmp_path)
         assert done.returncode == status, done.stdout + done.stderr
         for trace in ("acktrace", "Traceback", "SIGSEGV", "#0 ", "Fortran runtime"):
             assert trace not in done.stdout + done.stderr

@@ -1,6 +1,9 @@
 """The benchmark against DAPPER: its cases, its numbers, and what it does without DAPPER."""
 
 import importlib.util
+import platform
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -68,6 +71,39 @@ def test_the_cost_of_a_cycle_is_measured(peers: ModuleType, tmp_path: Path) -> N
 def test_numbers_keep_three_digits(peers: ModuleType) -> None:
     assert peers.shown([0.05234]) == "0.0523"
     assert peers.shown([1.0, 3.0, 1547.3]) == "3.00 (1.00 - 1547)"
+
+
+@pytest.mark.skipif(
+    platform.machine() != "x86_64" or shutil.which("gcc") is None,
+    reason="reads what gcc writes for x86-64",
+)
+@pytest.mark.parametrize("contract", ["fast", "off"])
+@pytest.mark.parametrize(
+    ("target", "chains", "register", "fuses"),
+    [
+        ("x86-64", 12, "xmm", False),
+        ("x86-64-v3", 12, "ymm", True),
+        ("x86-64-v4", 24, "zmm", True),
+    ],
+)
+def test_the_limit_of_a_core_is_that_of_its_registers(
+    target: str, chains: int, register: str, fuses: bool, contract: str, repository: Path
+) -> None:
+    """Nothing but arithmetic between registers as wide as there are, whatever this core has."""
+    source = repository / "benchmarks" / "fma_peak.c"
+    options = ["-O2", f"-march={target}", f"-ffp-contract={contract}", "-S", "-o", "-", source]
+    done = subprocess.run(["gcc", *options], capture_output=True, text=True, check=True)
+    loops = re.findall(r"\n\.L\d+:\n((?:\t[^.].*\n)+?)\tj\w+\t", done.stdout)
+    loop = next(body for body in loops if len(re.findall("mulpd|vfmadd", body)) > 1)
+    counts = {one: len(re.findall(rf"\tv?{one}\w*\t", loop)) for one in ("fmadd", "mulpd", "addpd")}
+    fused = fuses and contract == "fast"
+    assert counts == {
+        "fmadd": chains if fused else 0,
+        "mulpd": 0 if fused else chains,
+        "addpd": 0 if fused else chains,
+    }
+    assert loop.count(f"%{register}") >= 2 * chains
+    assert "(" not in loop  # no operand in memory
 
 
 def test_a_python_that_is_not_there_is_told(peers: ModuleType, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Runs that are begun and not waited for, to be killed or stopped on their way."""
 
+import contextlib
 import filecmp
 import os
 import signal
@@ -18,7 +19,7 @@ from dacycle.program import environment
 
 Groups = Mapping[str, Mapping[str, Any]]
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 POLL = 0.005
 
 
@@ -31,10 +32,14 @@ class Job:
 
     def family(self) -> list[int]:
         """The process that was started here, and its descendants: mpirun, daemons and ranks."""
+        parents = {}
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):  # it may be gone by now
+                # The name, in brackets, may have anything in it.
+                parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
         found = [self.process.pid]
         for parent in found:
-            for children in Path(f"/proc/{parent}/task").glob("*/children"):
-                found += [int(child) for child in children.read_text().split()]
+            found += [process for process, above in parents.items() if above == parent]
         return found
 
     def ranks(self) -> list[int]:
