@@ -6,18 +6,22 @@ program da_cycle
    use da_app_version, only: version
    use da_base_communicator, only: communicator_type, start_communication, stop_communication
    use da_base_error, only: error_type
+   use da_base_interrupt, only: watch_for_interrupt
    use da_base_system, only: keep_memory, one_thread, output_is_watched
    use da_cycle_checks, only: check_adjoint
    use da_cycle_config, only: config_type, default_namelist
    use da_cycle_driver, only: run_cycles
+   use da_cycle_locks, only: locks_type
    use da_cycle_network_checks, only: check_network
-   use da_cycle_start, only: run_type, start_run
+   use da_cycle_places, only: check_files, check_owners
+   use da_cycle_start, only: run_type, start_run, start_from_checkpoint
    implicit none
    integer, parameter :: status_terminated = 143
    type(communicator_type) :: communicator
    type(arguments_type) :: arguments
    type(config_type) :: config
    type(run_type) :: run
+   type(locks_type) :: locks
    type(error_type), allocatable :: error
    logical :: stopped
    integer :: status
@@ -38,6 +42,14 @@ program da_cycle
          call check_network(communicator, arguments%file, error)
       else
          call read_input(communicator, arguments%file, config, error)
+         if (.not. allocated(error)) call check_files(communicator, config, error)
+         if (.not. (allocated(error) .or. arguments%check .or. arguments%check_adjoint)) then
+            call watch_for_interrupt()
+            call locks%take(communicator, config, error)
+         end if
+         if (.not. allocated(error) .and. arguments%start /= start_from_checkpoint) then
+            call check_owners(communicator, config, error)
+         end if
          if (.not. allocated(error)) call start_run(communicator, config, run, error)
          if (.not. allocated(error)) then
             if (len(run%notes) > 0) call say(run%notes(:len(run%notes) - 1))
@@ -63,6 +75,7 @@ program da_cycle
    end if
    flush (output_unit)
    flush (error_unit)
+   call locks%release()
    call stop_communication()
    if (status /= 0) stop status, quiet=.true.
 

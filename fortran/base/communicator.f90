@@ -40,8 +40,8 @@ contains
 
    !> Start MPI, with ROMIO for parallel files: Open MPI's own I/O guards a file by a semaphore of
    !> its name on the node, and where a run was killed inside, the next one waits for ever. A run of
-   !> one rank starts without a daemon. Also refuses a launcher of another MPI, which would start N
-   !> copies of a run of one rank.
+   !> one rank starts without a daemon. Also refuses a launcher that MPI does not know, which would
+   !> start N copies of a run of one rank.
    subroutine start_communication(self, error)
       type(communicator_type), intent(out) :: self
       type(error_type), allocatable, intent(out) :: error
@@ -68,7 +68,35 @@ contains
                           'was built with')
          return
       end do
+      call check_slurm(self%ranks, error)
    end subroutine start_communication
+
+   !> srun without a PMI that MPI knows starts copies of a run, each of one rank. Its variables say
+   !> nothing of what mpirun started inside of a job.
+   subroutine check_slurm(ranks, error)
+      integer, intent(in) :: ranks
+      type(error_type), allocatable, intent(out) :: error
+      character(len=:), allocatable :: tasks
+      character(len=:), allocatable :: number
+      integer :: started
+      integer :: copy
+      integer :: status
+
+      if (ranks > 1) return
+      if (len(environment('OMPI_COMM_WORLD_SIZE')//environment('PMI_SIZE')) > 0) return
+      started = 1
+      copy = 0
+      tasks = environment('SLURM_STEP_NUM_TASKS')
+      number = environment('SLURM_PROCID')
+      if (len(tasks) > 0) read (tasks, *, iostat=status) started
+      if (len(number) > 0) read (number, *, iostat=status) copy
+      if (started == 1 .and. copy == 0) return
+      if (len(tasks) == 0) tasks = environment('SLURM_NTASKS')
+      if (len(tasks) == 0) tasks = 'several'
+      call input_error(error, 'srun started '//tasks//' tasks, but MPI sees 1 rank: take srun '// &
+                       '--mpi=pmix, or mpirun; for a run of its own in each task, unset '// &
+                       'SLURM_STEP_NUM_TASKS and SLURM_PROCID')
+   end subroutine check_slurm
 
    !> A rank on its own: what it computes there, every layout must give.
    function alone() result(self)

@@ -5,7 +5,7 @@ module da_base_system
    use da_base_kinds, only: wp
    implicit none
    private
-   public :: rename_file, remove_file, file_exists, same_file, writable_directory, directory_of
+   public :: rename_file, remove_file, file_exists, writable_directory, directory_of
    public :: program_file
    public :: output_is_watched, environment, set_environment, one_thread, keep_memory
    public :: peak_memory, available_memory, cores
@@ -46,12 +46,6 @@ module da_base_system
          character(kind=c_char), intent(out) :: resolved(*)
          type(c_ptr) :: address
       end function c_realpath
-      function c_strcmp(text, other) result(order) bind(c, name='strcmp')
-         import :: c_char, c_int
-         character(kind=c_char), intent(in) :: text(*)
-         character(kind=c_char), intent(in) :: other(*)
-         integer(c_int) :: order
-      end function c_strcmp
       function c_setenv(name, value, overwrite) result(status) bind(c, name='setenv')
          import :: c_char, c_int
          character(kind=c_char), intent(in) :: name(*)
@@ -129,20 +123,6 @@ contains
 
       inquire (file=path, exist=yes)
    end function file_exists
-
-   !> Whether two paths lead to one file that exists.
-   function same_file(path, other) result(yes)
-      character(len=*), intent(in) :: path
-      character(len=*), intent(in) :: other
-      logical :: yes
-      character(kind=c_char) :: resolved(longest_path)
-      character(kind=c_char) :: other_resolved(longest_path)
-
-      yes = .false.
-      if (.not. c_associated(c_realpath(path//c_null_char, resolved))) return
-      if (.not. c_associated(c_realpath(other//c_null_char, other_resolved))) return
-      yes = c_strcmp(resolved, other_resolved) == 0
-   end function same_file
 
    !> Whether files can be created in a directory.
    function writable_directory(path) result(yes)

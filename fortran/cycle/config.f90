@@ -2,6 +2,7 @@
 module da_cycle_config
    use da_base_kinds, only: wp
    use da_base_error, only: error_type, input_error
+   use da_base_file_identity, only: kind_of, kind_special, name_of
    use da_base_namelists, only: namelists_type, new_documentation
    use da_base_system, only: directory_of
    use da_base_text, only: to_text
@@ -194,17 +195,18 @@ contains
       type(config_type), intent(inout) :: config
       type(error_type), allocatable, intent(out) :: error
 
-      config%output%path = 'run.nc'
+      config%output%path = default_output(namelists%file)
       call namelists%open_group('output', 'The output file')
       call namelists%get('file', config%output%path, &
-                         'netCDF file (CDF-5); <file>.part until it is complete')
+                         'netCDF file (CDF-5); <file>.part until it is complete; empty: in the '// &
+                         'current folder, NAME.nc of the namelist NAME.nml')
+      if (len(config%output%path) == 0) config%output%path = default_output(namelists%file)
       call namelists%get('fields_every', config%output%fields_every, &
                          'cycles between fields of mean, spread and truth; 0: none', minimum=0)
       call namelists%get('members_every', config%output%members_every, &
                          'cycles between dumps of all members; 0: none', minimum=0)
       call namelists%get('feedback', config%output%feedback, &
                          'each observation with its background, analysis and quality control')
-      if (len(config%output%path) == 0) call namelists%reject('file', "= '': a file name is needed")
       if (config%output%fields_every > config%cycles) then
          call namelists%reject('fields_every', '= '//to_text(config%output%fields_every)// &
                                ': the run has only '//to_text(config%cycles)//' cycles')
@@ -215,6 +217,25 @@ contains
       end if
       call namelists%close_group(error)
    end subroutine read_output
+
+   !> After the namelist, so that a second one in a folder has an output of its own; without one
+   !> there is no name, and one from a pipe has none that says anything.
+   function default_output(namelist) result(path)
+      character(len=*), intent(in) :: namelist
+      character(len=:), allocatable :: path
+      character(len=*), parameter :: ending = '.nml'
+      integer :: length
+
+      path = name_of(namelist)
+      if (len(namelist) == 0) return
+      length = len(path) - len(ending)
+      if (length >= 0) then
+         if (path(length + 1:) == ending) path = path(:length)
+      end if
+      if (len(path) == 0 .or. kind_of(namelist) == kind_special &
+          .or. index(namelist, '/dev/') == 1 .or. index(namelist, '/proc/') == 1) path = 'run'
+      path = path//'.nc'
+   end function default_output
 
    subroutine read_checkpointing(namelists, config, error)
       type(namelists_type), intent(inout) :: namelists

@@ -24,6 +24,7 @@ module da_cycle_driver
    use da_cycle_study, only: begin_study, study_cycle, finish_study, abandon_study
    use da_ensemble_type, only: ensemble_type
    use da_io_checkpoint, only: write_checkpoint
+   use da_io_recognition, only: remove_checkpoint
    use da_io_run_file, only: run_file_type, partial_name
    use da_io_study_file, only: study_file_type
    use da_io_run_layout, only: field_background_mean, field_background_sd, field_analysis_mean, &
@@ -64,6 +65,7 @@ contains
       integer(i8) :: rate
       integer :: done
       integer :: cycle
+      logical :: removed
 
       stopped = .false.
       call watch_for_interrupt()
@@ -128,7 +130,7 @@ contains
          if (allocated(error)) return
          call output%finish(domain, record, error)
          if (allocated(error)) return
-         if (domain%communicator%is_root()) call remove_file(config%checkpoint)
+         if (domain%communicator%is_root()) call remove_checkpoint(config%checkpoint, removed)
          call system_clock(ended, rate)
          call report_end(domain, config, record, scores_of_run(ensemble, run%true_parameters), &
                          config%cycles - done, real(ended - began, wp)/rate)

@@ -5,8 +5,7 @@ module da_cycle_start
    use da_base_domain, only: domain_type, new_domain
    use da_base_error, only: error_type, input_error, status_bad_input
    use da_base_random, only: random_key_type, stream_ensemble
-   use da_base_system, only: available_memory, file_exists, remove_file, same_file, &
-      writable_directory, directory_of
+   use da_base_system, only: available_memory, file_exists
    use da_base_text, only: to_text
    use da_cycle_background, only: hand_over_covariances
    use da_cycle_config, only: config_type
@@ -25,6 +24,7 @@ module da_cycle_start
    use da_ensemble_parameters, only: parameters_type, new_parameters
    use da_ensemble_type, only: ensemble_type
    use da_io_checkpoint, only: read_checkpoint
+   use da_io_recognition, only: remove_checkpoint
    use da_io_run_file, only: run_file_type, partial_name
    use da_io_run_layout, only: run_description_type
    use da_operator_type, only: operator_type
@@ -130,24 +130,7 @@ contains
       call communicator%agree(error)
       if (allocated(error)) then
          error%message = config%namelist//': &observations '//error%message
-         return
       end if
-      if (communicator%is_root()) then
-         call check_place(config, config%output%path, '&output', error)
-         if (.not. allocated(error)) then
-            call check_place(config, config%checkpoint, '&checkpoint', error)
-         end if
-         if (.not. allocated(error) .and. config%analysis%studied%wanted()) then
-            call check_study_place(config, config%analysis%studied%file, error)
-         end if
-         if (.not. allocated(error) .and. &
-             (config%checkpoint == config%output%path .or. &
-              config%checkpoint == partial_name(config%output%path))) then
-            call input_error(error, config%namelist//": &checkpoint file = '"//config%checkpoint// &
-                             "': is the output file; name another")
-         end if
-      end if
-      call communicator%agree(error)
    end subroutine start_run
 
    !> A rank's ensemble must be countable, and it and the scores must find room in memory.
@@ -181,44 +164,6 @@ contains
       end if
    end subroutine check_size
 
-   !> A file must be one that can be written, and none of those that are read.
-   subroutine check_place(config, path, group, error)
-      type(config_type), intent(in) :: config
-      character(len=*), intent(in) :: path
-      character(len=*), intent(in) :: group
-      type(error_type), allocatable, intent(out) :: error
-      character(len=:), allocatable :: place
-
-      place = config%namelist//': '//group//" file = '"//path//"': "
-      if (writable_directory(path)) then
-         call input_error(error, place//'is a directory; name a file')
-      else if (.not. writable_directory(directory_of(path))) then
-         call input_error(error, place//"no file can be written in '"//directory_of(path)// &
-                          "' (does it exist, and may you write there?)")
-      else if (any([same_file(path, config%namelist), same_file(path, config%truth%file), &
-                    same_file(path, config%observations%file), &
-                    same_file(path, config%analysis%covariance_file())])) then
-         call input_error(error, place// &
-                          'is read by this run and would be overwritten; name another')
-      end if
-   end subroutine check_place
-
-   !> A study's file must be none of those that a run writes besides.
-   subroutine check_study_place(config, path, error)
-      type(config_type), intent(in) :: config
-      character(len=*), intent(in) :: path
-      type(error_type), allocatable, intent(out) :: error
-      logical :: taken
-
-      call check_place(config, path, '&study', error)
-      taken = path == config%output%path .or. path == config%checkpoint &
-              .or. path == partial_name(config%output%path)
-      if (taken .and. .not. allocated(error)) then
-         call input_error(error, config%namelist//": &study file = '"//path// &
-                          "': is the output file or the checkpoint; name another")
-      end if
-   end subroutine check_study_place
-
    !> The state after cycle `done`, and the output file ready for the next: from nothing or a
    !> checkpoint.
    subroutine begin(run, start, version, command, ensemble, record, output, done, error)
@@ -234,6 +179,7 @@ contains
       type(run_description_type) :: description
       !> A checkpoint; an output file that was finished just before its checkpoint was to go.
       integer :: found(2)
+      logical :: removed
 
       associate (config => run%config, domain => run%domain)
          description%cycles = config%cycles
@@ -266,7 +212,7 @@ contains
          if (found(1) == 1 .and. start == start_from_checkpoint) then
             if (found(2) == 1) then
                done = config%cycles
-               if (domain%communicator%is_root()) call remove_file(config%checkpoint)
+               if (domain%communicator%is_root()) call remove_checkpoint(config%checkpoint, removed)
                return
             end if
             call resume(run, ensemble, done, error)
@@ -279,7 +225,13 @@ contains
             if (allocated(error)) error%status = status_bad_input
             return
          end if
-         if (domain%communicator%is_root()) call remove_file(config%checkpoint)
+         if (domain%communicator%is_root()) then
+            call remove_checkpoint(config%checkpoint, removed)
+            if (.not. removed) call input_error(error, config%checkpoint//': is no checkpoint '// &
+                                                'of da_cycle; remove it, or name another')
+         end if
+         call domain%communicator%agree(error)
+         if (allocated(error)) return
          call run%truth%begin(domain, error)
          call domain%communicator%agree(error)
          if (allocated(error)) return

@@ -15,6 +15,7 @@ module da_io_checkpoint
    use da_ensemble_carried, only: carried_type
    use da_io_classic_header, only: check_complete
    use da_io_netcdf_status, only: expect_written
+   use da_io_parallel_path, only: parallel_path
    implicit none
    private
    public :: write_checkpoint, read_checkpoint
@@ -39,7 +40,7 @@ contains
       logical :: renamed
 
       call domain%timer%start(phase_output)
-      call expect(nf90mpi_create(domain%communicator%handle(), path//'.part', &
+      call expect(nf90mpi_create(domain%communicator%handle(), parallel_path(path//'.part'), &
                                  ior(nf90_clobber, nf90_64bit_data), MPI_INFO_NULL%MPI_VAL, id))
       if (.not. allocated(error)) then
          call expect(nf90mpi_put_att(id, nf90_global, 'cycle', cycle))
@@ -132,7 +133,7 @@ contains
       if (allocated(error)) error%message = error%message//'; begin anew with --fresh'
       call domain%communicator%agree(error)
       if (allocated(error)) return
-      call expect(nf90mpi_open(domain%communicator%handle(), path, nf90_nowrite, &
+      call expect(nf90mpi_open(domain%communicator%handle(), parallel_path(path), nf90_nowrite, &
                                MPI_INFO_NULL%MPI_VAL, id))
       if (allocated(error)) return
       call expect(nf90mpi_get_att(id, nf90_global, 'cycle', cycle))

@@ -16,6 +16,7 @@ module da_io_run_file
    use da_io_field_buffer, only: field_buffer_type, new_field_buffer
    use da_io_feedback_buffer, only: feedback_buffer_type, new_feedback_buffer
    use da_io_netcdf_status, only: expect_written
+   use da_io_parallel_path, only: parallel_path
    use da_io_run_layout, only: run_file_config, run_description_type, define_layout, &
       write_coordinates, write_statistics, fields_of, field_names
    use da_io_table_file, only: define_tables, write_axes, read_tables, write_tables, &
@@ -72,7 +73,8 @@ contains
 
       call domain%timer%start(phase_output)
       self%config = config
-      status = nf90mpi_create(domain%communicator%handle(), partial_name(config%path), &
+      status = nf90mpi_create(domain%communicator%handle(), &
+                              parallel_path(partial_name(config%path)), &
                               ior(nf90_clobber, nf90_64bit_data), MPI_INFO_NULL%MPI_VAL, self%id)
       call expect_written(status, partial_name(config%path), 'cannot be created', error)
       if (.not. allocated(error)) then
@@ -104,7 +106,8 @@ contains
       integer :: score
 
       self%config = config
-      status = nf90mpi_open(domain%communicator%handle(), partial_name(config%path), nf90_write, &
+      status = nf90mpi_open(domain%communicator%handle(), &
+                            parallel_path(partial_name(config%path)), nf90_write, &
                             MPI_INFO_NULL%MPI_VAL, self%id)
       call expect_written(status, partial_name(config%path), &
                           'cannot be opened to go on; begin anew with --fresh', error)

@@ -48,7 +48,8 @@ def run(
         namelist: a namelist file, or groups such as `{"cycle": {"cycles": 500}}`; what they leave
             out has the program's default (`dacycle.runner.defaults`).
         ranks: MPI ranks; the output has the same bits on any number.
-        output: the file to write, in place of `&output file`; relative to `directory`.
+        output: the file to write, in place of `&output file`; relative to `directory`. Where
+            neither names one it is NAME.nc for the file NAME.nml, and run.nc for groups.
         directory: where the program runs: paths in the namelist are relative to it.
         restart: go on from the last checkpoint, if there is one.
         fresh: begin anew although there is the checkpoint of an unfinished run.
@@ -101,19 +102,25 @@ def defaults() -> str:
 
 
 def output_path(namelist: str | os.PathLike[str]) -> Path:
-    """The run file that a namelist file makes the program write, as `&output file` gives it.
+    """The run file that a namelist file makes the program write: `&output file`, or NAME.nc.
+
+    NAME is that of the namelist, without `.nml`; the file lies in the program's current folder.
 
     Raises:
         NamelistError: the namelist cannot be read.
-        ProgramError: the namelist leaves the default, and `da_cycle` is not there to ask.
     """
     groups = nml.resolve(nml.read(namelist), Path(namelist).parent)
-    return _output(groups)
+    return _output(groups, Path(namelist))
 
 
-def _output(groups: nml.Groups) -> Path:
+def _output(groups: nml.Groups, namelist: Path | None) -> Path:
+    """Without a namelist file, and for one from a pipe, the default is run.nc."""
     named = groups.get("output", {}).get("file")
-    return Path(named if named else nml.parse(defaults())["output"]["file"])
+    if named:
+        return Path(named)
+    if namelist is None or str(namelist).startswith(("/dev/", "/proc/")) or namelist.is_fifo():
+        return Path("run.nc")
+    return Path((namelist.name.removesuffix(".nml") or "run") + ".nc")
 
 
 @contextmanager
@@ -130,9 +137,9 @@ def _namelist_file(
         name, groups = "namelist", nml.merge(namelist, {})
     else:
         name, groups = str(namelist), nml.resolve(nml.read(namelist), Path(namelist).parent)
-    if output is not None:
-        groups = nml.merge(groups, {"output": {"file": os.fspath(output)}})
-    written = Path(directory) / _output(groups)
+    named = os.fspath(output) if output is not None else str(_output(groups, None))
+    groups = nml.merge(groups, {"output": {"file": named}})
+    written = Path(directory) / named
     folder = written.parent.absolute()
     try:
         handle, made = tempfile.mkstemp(".nml", f".{written.stem}-", folder)

@@ -148,7 +148,6 @@ VALUES = {
         "&observations gross_error_share = 0.1, gross_error_factor = 1.0 /",
         "&observations gross_error_factor = 1.0 above 1.0",
     ),
-    "no output name": ("&output file = '' /", "&output file = '' file name is needed"),
 }
 
 TOGETHER = {

@@ -18,7 +18,7 @@ SHORT = "&cycle cycles = 6, burn_in = 2 /\n&lorenz96 n = 8 /\n&ensemble members 
         ("&output file = 'no/such/run.nc' /", ["&output file", "written in 'no/such'"]),
         ("&output file = 'run.nml/run.nc' /", ["&output file", "written in 'run.nml'"]),
         ("&output file = 'folder' /", ["&output file = 'folder'", "directory; name a file"]),
-        ("&output file = '/proc/run.nc' /", ["&output file", "/proc/run.nc.part", "created"]),
+        ("&output file = '/proc/run.nc' /", ["&output file", "/proc/run.nc.lock", "created"]),
         ("&output file = 'run.nml' /", ["&output file = 'run.nml'", "read", "name another"]),
         ("&output file = './folder/../run.nml' /", ["&output file", "read", "name another"]),
         ("&checkpoint file = 'no/such/kept' /", ["&checkpoint file", "written in 'no/such'"]),

@@ -75,9 +75,16 @@ def test_another_directory_and_output(here: Path) -> None:
 
 
 def test_the_default_output_is_the_programs(here: Path) -> None:
-    nml.write(SHORT, "run.nml")
-    default = nml.parse(runner.defaults())["output"]["file"]
-    assert runner.output_path("run.nml") == Path(default)
+    """It is named after the namelist, and lies in the folder of the run."""
+    (here / "settings").mkdir()
+    for name in ("mine.nml", "mine.v2"):
+        nml.write(SHORT, f"settings/{name}")
+        written = runner.output_path(f"settings/{name}")
+        dacycle.run(f"settings/{name}").close()
+        assert written.is_file()
+    assert sorted(path.name for path in here.glob("*")) == ["mine.nc", "mine.v2.nc", "settings"]
+    dacycle.run(SHORT).close()
+    assert (here / "run.nc").is_file()
 
 
 def test_own_folder_stays_that_of_the_namelist(here: Path) -> None:
