@@ -5,7 +5,7 @@ module da_base_durable
    use da_base_system, only: rename_file, directory_of
    implicit none
    private
-   public :: durability_type, new_durability, put_in_place
+   public :: durability_type, new_durability, put_in_place, synchronise
 
    !> Seconds of work that may be lost: what took less to make is not waited for.
    real(wp), parameter :: patience = 1

@@ -5,10 +5,12 @@ module da_cycle_checkpoints
    use da_base_error, only: error_type
    use da_cycle_config, only: config_type
    use da_cycle_start, only: run_type
+   use da_cycle_study, only: tell_studies
    use da_ensemble_type, only: ensemble_type
    use da_io_checkpoint, only: write_checkpoint
    use da_io_checkpoint_head, only: checkpoint_head_type
    use da_io_run_file, only: run_file_type
+   use da_io_study_file, only: study_file_type
    use da_verification_record, only: record_type
    implicit none
    private
@@ -39,13 +41,14 @@ contains
    end function is_due
 
    !> Bring the output up to date, then write a checkpoint.
-   subroutine keep(run, cycle, durable, ensemble, record, output, head, error)
+   subroutine keep(run, cycle, durable, ensemble, record, output, studies, head, error)
       type(run_type), intent(inout) :: run
       integer, intent(in) :: cycle
       logical, intent(in) :: durable
       type(ensemble_type), intent(in) :: ensemble
       type(record_type), intent(in) :: record
       type(run_file_type), intent(inout) :: output
+      type(study_file_type), intent(inout) :: studies
       type(checkpoint_head_type), intent(inout) :: head
       type(error_type), allocatable, intent(out) :: error
       integer :: kept
@@ -54,6 +57,8 @@ contains
       if (allocated(error)) return
       head%cycle = cycle
       call output%tell_written(run%domain, durable, head%output, error)
+      if (allocated(error)) return
+      call tell_studies(run%config, run%domain, durable, studies, head%studies, error)
       if (allocated(error)) return
       kept = merge(1, 0, run%truth%must_be_kept())
       call write_checkpoint(run%config%checkpoint, run%domain, head, ensemble%x, &

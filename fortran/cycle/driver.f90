@@ -68,6 +68,7 @@ contains
       type(durability_type) :: durability
       integer :: done
       integer :: cycle
+      logical :: durable
 
       stopped = .false.
       durability = new_durability()
@@ -100,7 +101,7 @@ contains
             end if
             return
          end if
-         call begin_study(config, domain, version, done, studies, error)
+         call begin_study(config, domain, version, done, head%studies, studies, error)
          if (allocated(error)) return
          call report_start(domain, config, done + 1)
          progress = new_progress(merge(progress_style, 'none ', domain%communicator%is_root()), &
@@ -114,8 +115,8 @@ contains
             if (cycle < config%cycles) stopped = domain%communicator%largest(merge(1, 0, &
                   interrupted())) > 0
             if (stopped .or. is_checkpoint(config, cycle)) then
-               call keep(run, cycle, is_due(domain, durability), ensemble, record, output, head, &
-                         error)
+               call keep(run, cycle, is_due(domain, durability), ensemble, record, output, &
+                         studies, head, error)
                if (allocated(error)) exit
             end if
             if (stopped) exit
@@ -129,9 +130,10 @@ contains
             end if
             return
          end if
-         call finish_study(config, domain, studies, error)
+         durable = is_due(domain, durability)
+         call finish_study(config, domain, durable, studies, error)
          if (allocated(error)) return
-         call output%finish(domain, record, is_due(domain, durability), error)
+         call output%finish(domain, record, durable, error)
          if (allocated(error)) return
          if (domain%communicator%is_root()) call remove_checkpoint(config%checkpoint)
          call system_clock(ended, rate)

@@ -110,7 +110,7 @@ contains
       self%config = config
       self%written = written
       if (domain%communicator%is_root()) call check_header(partial_name(config%path), &
-            written, statistic_names, error)
+            written, statistic_names, .false., error)
       call domain%communicator%agree(error)
       if (allocated(error)) return
       status = nf90mpi_open(domain%communicator%handle(), partial_name(config%path), nf90_write, &
@@ -330,7 +330,7 @@ contains
             if (domain%communicator%is_root()) then
                self%written%header_sha256 = header_digest(partial_name(self%config%path), &
                                                           self%written%header_bytes, &
-                                                          statistic_names)
+                                                          statistic_names, .false.)
             end if
             call domain%communicator%broadcast_text(self%written%header_sha256, 0)
          end if

@@ -9,11 +9,13 @@ module da_io_seal
    use da_base_text, only: to_text
    implicit none
    private
-   public :: advice, seal_length, format_version, write_seal, check_seal, header_digest
+   public :: advice, seal_length, format_version, write_seal, check_seal, header_digest, &
+      put_records
 
    !> Of checkpoints and of output. Another number where an older program cannot go on with them.
    integer, parameter :: format_version = 2
    integer, parameter :: seal_length = 128
+   integer, parameter :: word = 4
    character(len=*), parameter :: start = 'dacycle checkpoint, format '
    character(len=*), parameter :: middle = ': header of '
    character(len=*), parameter :: last = ' bytes with sha256 '
@@ -119,11 +121,13 @@ contains
    end function number_between
 
    !> The digest of a header of so many bytes but for the values of the attributes named in
-   !> `rewritten`; empty where the file has no such header.
-   function header_digest(path, bytes, rewritten) result(digest)
+   !> `rewritten`, and the number of records where that `grows`; empty where the file has no such
+   !> header.
+   function header_digest(path, bytes, rewritten, grows) result(digest)
       character(len=*), intent(in) :: path
       integer(i8), intent(in) :: bytes
       character(len=*), intent(in) :: rewritten(:)
+      logical, intent(in) :: grows
       character(len=:), allocatable :: digest
       character(len=:), allocatable :: header
       integer :: status
@@ -138,6 +142,7 @@ contains
       call read_start(unit, bytes, header, ok)
       close (unit)
       if (.not. ok) return
+      if (grows) header(word + 1:word + counter_bytes(header)) = ''
       do a = 1, size(rewritten)
          call blank_values(header, trim(rewritten(a)))
       end do
@@ -167,7 +172,6 @@ contains
    pure subroutine blank_values(header, name)
       character(len=*), intent(inout) :: header
       character(len=*), intent(in) :: name
-      integer, parameter :: word = 4
       integer, parameter :: bytes_a_value = 8
       !> NC_DOUBLE
       integer, parameter :: double = 6
@@ -177,7 +181,7 @@ contains
       integer :: next
       integer(i8) :: bytes
 
-      counter = merge(2*word, word, header(word:word) == achar(5))
+      counter = counter_bytes(header)
       pattern = big_endian(len(name), counter)//name//repeat(achar(0), modulo(-len(name), word))// &
                 big_endian(double, word)
       next = 1
@@ -192,6 +196,34 @@ contains
          next = next + int(bytes)
       end do
    end subroutine blank_values
+
+   !> Bytes of a count: of the format's last version twice as many as before.
+   pure function counter_bytes(header) result(bytes)
+      character(len=*), intent(in) :: header
+      integer :: bytes
+
+      bytes = merge(2*word, word, header(word:word) == achar(5))
+   end function counter_bytes
+
+   !> Tell a file that it has so many records.
+   subroutine put_records(path, records, ok)
+      character(len=*), intent(in) :: path
+      integer, intent(in) :: records
+      logical, intent(out) :: ok
+      character(len=word) :: magic
+      integer :: status
+      integer :: unit
+
+      open (newunit=unit, file=path, access='stream', form='unformatted', status='old', &
+            action='readwrite', iostat=status)
+      ok = status == 0
+      if (.not. ok) return
+      read (unit, iostat=status) magic
+      if (status == 0) write (unit, iostat=status) big_endian(records, counter_bytes(magic))
+      ok = status == 0
+      close (unit, iostat=status)
+      ok = ok .and. status == 0
+   end subroutine put_records
 
    pure function big_endian(number, bytes) result(text)
       integer, intent(in) :: number

@@ -8,13 +8,14 @@ module da_io_written
       nf90mpi_inquire_dimension, nf90mpi_get_var_all, nf90_double, nf90_max_name
    use da_base_kinds, only: wp, i8
    use da_base_checksum, only: checksum_type
+   use da_base_communicator, only: communicator_type
    use da_base_domain, only: domain_type
    use da_base_error, only: error_type, input_error
    use da_io_netcdf_status, only: expect_written
    use da_io_seal, only: advice, header_digest
    implicit none
    private
-   public :: written_type, new_written, begin_written, check_header, verify_written
+   public :: written_type, new_written, begin_written, check_header, verify_written, share
 
    !> Of all ranks. Variables are counted as the file counts them, from 1.
    type :: written_type
@@ -52,15 +53,16 @@ contains
    end subroutine begin_written
 
    !> The file must have the header that was written, but for the values of attributes that are
-   !> `rewritten` at the end of a run.
-   subroutine check_header(path, written, rewritten, error)
+   !> `rewritten` at the end of a run, and the number of records where that `grows`.
+   subroutine check_header(path, written, rewritten, grows, error)
       character(len=*), intent(in) :: path
       type(written_type), intent(in) :: written
       character(len=*), intent(in) :: rewritten(:)
+      logical, intent(in) :: grows
       type(error_type), allocatable, intent(out) :: error
       character(len=:), allocatable :: digest
 
-      digest = header_digest(path, written%header_bytes, rewritten)
+      digest = header_digest(path, written%header_bytes, rewritten, grows)
       if (len(digest) == 0) then
          call input_error(error, path//': cannot be opened to go on: it is not there, or cut '// &
                           'short'//advice)
@@ -69,6 +71,27 @@ contains
                           'the checkpoint belongs to, or its header is damaged'//advice)
       end if
    end subroutine check_header
+
+   !> What the root knows is known to all.
+   subroutine share(communicator, written)
+      type(communicator_type), intent(in) :: communicator
+      type(written_type), intent(inout) :: written
+      integer(i8), allocatable :: sums(:)
+      integer :: variables(1)
+      integer :: n
+
+      if (communicator%ranks == 1) return
+      if (communicator%is_root()) variables = size(written%variables)
+      call communicator%broadcast_integers(variables, 0)
+      n = variables(1)
+      if (.not. communicator%is_root()) written = new_written(n)
+      sums = [written%header_bytes, written%variables%count, written%variables%total]
+      call communicator%count_sums(sums)
+      written%header_bytes = sums(1)
+      written%variables%count = sums(2:n + 1)
+      written%variables%total = sums(n + 2:)
+      call communicator%broadcast_text(written%header_sha256, 0)
+   end subroutine share
 
    !> Read back what was written of each variable of an open file; it must have its checksum.
    subroutine verify_written(file, path, domain, written, error)

@@ -114,3 +114,35 @@ def test_killed_while_statistics_are_written(stopped: Stopped, run: Callable[...
     stopped.damage("run.nc.part", stopped.whole)
     whole = run(GROUPS, stopped.folder, 1, ["--restart"])
     assert whole.read_bytes() == stopped.whole
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_a_damaged_study(
+    ranks: int,
+    unfinished: Callable[..., Path],
+    run: Callable[..., Path],
+    error_of: Callable[..., str],
+    tmp_path: Path,
+) -> None:
+    """Values and header are verified; how many observations there were after the checkpoint is not
+    taken over."""
+    study = {"points": [3], "every": 3, "file": "study.nc"}
+    groups = nml.merge(GROUPS, {"cycle": {"analysis": "letkf"}, "study": study})
+    del groups["adaptive_inflation"]
+    unfinished(groups, ranks, 100)
+    part = tmp_path / "study.nc.part"
+    left = part.read_bytes()
+    for name in ("transform", "obs_value", "point"):
+        with netCDF4.Dataset(part, "a") as file:
+            first = (0,) * file[name].ndim
+            file[name][first] = file[name][first] + 1
+        assert f"{name} is not as this run left it" in error_of(["--restart", "run.nml"], ranks)
+        part.write_bytes(left)
+    part.write_bytes(left.replace(b"eigenvalues", b"eigenvaluez", 1))
+    assert "its header is damaged" in error_of(["--restart", "run.nml"], ranks)
+    records = 11
+    part.write_bytes(left[:records] + b"\xff" + left[records + 1 :])
+    run(groups, tmp_path, 3 - ranks, ["--restart"])
+    run(groups, tmp_path / "uninterrupted")
+    for name in ("study.nc", "run.nc"):
+        assert (tmp_path / name).read_bytes() == (tmp_path / "uninterrupted" / name).read_bytes()
