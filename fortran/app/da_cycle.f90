@@ -6,7 +6,7 @@ program da_cycle
    use da_app_version, only: version
    use da_base_communicator, only: communicator_type, start_communication, stop_communication
    use da_base_error, only: error_type
-   use da_base_interrupt, only: watch_for_interrupt
+   use da_base_interrupt, only: watch_for_interrupt, status_terminated
    use da_base_system, only: keep_memory, one_thread, output_is_watched
    use da_cycle_checks, only: check_adjoint
    use da_cycle_config, only: config_type, default_namelist
@@ -16,7 +16,6 @@ program da_cycle
    use da_cycle_places, only: check_files, check_owners
    use da_cycle_start, only: run_type, start_run, start_from_checkpoint
    implicit none
-   integer, parameter :: status_terminated = 143
    type(communicator_type) :: communicator
    type(arguments_type) :: arguments
    type(config_type) :: config
@@ -30,6 +29,7 @@ program da_cycle
    call one_thread()
    call keep_memory()
    call start_communication(communicator, error)
+   call watch_for_interrupt(communicator%is_root())
    if (.not. allocated(error)) call read_arguments(arguments, error)
    if (.not. allocated(error)) then
       if (arguments%help) then
@@ -44,7 +44,6 @@ program da_cycle
          call read_input(communicator, arguments%file, config, error)
          if (.not. allocated(error)) call check_files(communicator, config, error)
          if (.not. (allocated(error) .or. arguments%check .or. arguments%check_adjoint)) then
-            call watch_for_interrupt()
             call locks%take(communicator, config, error)
          end if
          if (.not. allocated(error) .and. arguments%start /= start_from_checkpoint) then

@@ -1,14 +1,26 @@
-!> Notices SIGTERM, so that a run can write a checkpoint before it ends.
+!> SIGTERM: ends a run at once as long as it has nothing to lose, and later after a checkpoint.
 !>
-!> The one mutable module variable of dacycle: a signal handler has no other place to write to.
+!> With the mutable module variables of dacycle: a signal handler has no other place to look at.
 module da_base_interrupt
-   use, intrinsic :: iso_c_binding, only: c_int, c_funptr, c_funloc
+   use, intrinsic :: iso_c_binding, only: c_char, c_int, c_null_char, c_size_t, c_funptr, &
+      c_funloc
    implicit none
    private
-   public :: watch_for_interrupt, interrupted
+   public :: watch_for_interrupt, wait_for_checkpoints, interrupted, remove_when_interrupted
+   public :: status_terminated
 
    integer(c_int), parameter :: sigterm = 15
+   !> As shells report a process that this signal ended.
+   integer, parameter :: status_terminated = 128 + 15
+   character(len=*), parameter :: farewell = 'stopped by SIGTERM; nothing was written'//achar(10)
    integer(c_int), volatile :: received = 0
+   logical, volatile :: patient = .false.
+   logical, volatile :: speaks = .false.
+   !> Files to take away before an end at once, each with a zero byte after its path.
+   integer, parameter :: longest_path = 4096
+   integer, parameter :: most_files = 8
+   character(kind=c_char), volatile :: doomed(longest_path, most_files)
+   integer, volatile :: doomed_files = 0
 
    interface
       function c_signal(number, handler) result(previous) bind(c, name='signal')
@@ -17,15 +29,53 @@ module da_base_interrupt
          type(c_funptr), value :: handler
          type(c_funptr) :: previous
       end function c_signal
+      function c_write(descriptor, text, length) result(written) bind(c, name='write')
+         import :: c_char, c_int, c_size_t
+         integer(c_int), value :: descriptor
+         character(kind=c_char), intent(in) :: text(*)
+         integer(c_size_t), value :: length
+         integer(c_size_t) :: written
+      end function c_write
+      function c_unlink(path) result(status) bind(c, name='unlink')
+         import :: c_char, c_int
+         character(kind=c_char), intent(in) :: path(*)
+         integer(c_int) :: status
+      end function c_unlink
+      subroutine c_exit(status) bind(c, name='_exit')
+         import :: c_int
+         integer(c_int), value :: status
+      end subroutine c_exit
    end interface
 
 contains
 
-   subroutine watch_for_interrupt()
+   !> From now on SIGTERM ends the program at once, whatever it is doing; one rank says so.
+   subroutine watch_for_interrupt(speaker)
+      logical, intent(in) :: speaker
       type(c_funptr) :: previous
 
+      speaks = speaker
       previous = c_signal(sigterm, c_funloc(note))
    end subroutine watch_for_interrupt
+
+   !> From now on SIGTERM is only noted: files are being written, and a checkpoint will follow.
+   subroutine wait_for_checkpoints()
+
+      patient = .true.
+   end subroutine wait_for_checkpoints
+
+   !> A file, such as a lock, that must not outlive an end at once.
+   subroutine remove_when_interrupted(path)
+      character(len=*), intent(in) :: path
+      integer :: i
+
+      if (doomed_files == most_files .or. len(path) >= longest_path) return
+      do i = 1, len(path)
+         doomed(i, doomed_files + 1) = path(i:i)
+      end do
+      doomed(len(path) + 1, doomed_files + 1) = c_null_char
+      doomed_files = doomed_files + 1
+   end subroutine remove_when_interrupted
 
    !> True once SIGTERM has arrived on this rank.
    function interrupted() result(yes)
@@ -34,9 +84,20 @@ contains
       yes = received /= 0
    end function interrupted
 
+   !> Calls nothing that a signal handler may not (signal-safety(7)).
    subroutine note(number) bind(c)
       integer(c_int), value :: number
+      integer(c_int), parameter :: standard_output = 1
+      integer(c_size_t) :: written
+      integer(c_int) :: status
+      integer :: f
 
       received = number
+      if (patient) return
+      do f = 1, doomed_files
+         status = c_unlink(doomed(:, f))
+      end do
+      if (speaks) written = c_write(standard_output, farewell, len(farewell, c_size_t))
+      call c_exit(int(status_terminated, c_int))
    end subroutine note
 end module da_base_interrupt

@@ -3,14 +3,15 @@ module da_cycle_driver
    use, intrinsic :: ieee_arithmetic, only: ieee_value, ieee_quiet_nan
    use, intrinsic :: iso_fortran_env, only: output_unit
    use da_base_kinds, only: wp, i8
+   use da_base_durable, only: durability_type, new_durability
    use da_base_error, only: error_type, run_error
-   use da_base_interrupt, only: watch_for_interrupt, interrupted
+   use da_base_interrupt, only: interrupted
    use da_base_system, only: file_exists, remove_file
    use da_base_text, only: to_text
    use da_base_timer, only: phase_analysis, phase_observations, phase_verification
    use da_analysis_observation_impact, only: impact_type
    use da_analysis_type, only: observe_analysis
-   use da_cycle_config, only: config_type
+   use da_cycle_checkpoints, only: is_checkpoint, is_due, keep
    use da_cycle_diagnostics, only: add_diagnostic_tables, take_notes
    use da_cycle_estimates, only: scores_of_run, score_estimates
    use da_cycle_fallback, only: add_fallback_table, report_fallback
@@ -23,7 +24,7 @@ module da_cycle_driver
    use da_cycle_start, only: run_type, begin
    use da_cycle_study, only: begin_study, study_cycle, finish_study, abandon_study
    use da_ensemble_type, only: ensemble_type
-   use da_io_checkpoint, only: write_checkpoint
+   use da_io_checkpoint_head, only: checkpoint_head_type
    use da_io_recognition, only: remove_checkpoint
    use da_io_run_file, only: run_file_type, partial_name
    use da_io_study_file, only: study_file_type
@@ -63,12 +64,15 @@ contains
       integer(i8) :: began
       integer(i8) :: ended
       integer(i8) :: rate
+      type(checkpoint_head_type) :: head
+      type(durability_type) :: durability
       integer :: done
       integer :: cycle
+      logical :: durable
       logical :: removed
 
       stopped = .false.
-      call watch_for_interrupt()
+      durability = new_durability()
       associate (config => run%config, domain => run%domain)
          call system_clock(began)
          call new_tables(config%verification, run%truth%exists, config%cycles, config%interval, &
@@ -89,17 +93,17 @@ contains
             call carry_past_truth(max(config%analysis%window, config%analysis%lags()), &
                                   run%truth%x(:, :, 1), ensemble)
          end if
-         call begin(run, start, version, command, ensemble, record, output, done, error)
+         call begin(run, start, version, command, ensemble, record, output, head, error)
          if (allocated(error)) return
+         done = head%cycle
          if (done == config%cycles) then
             if (domain%communicator%is_root()) then
                write (output_unit, '(a)') config%output%path//' is complete already'
             end if
             return
          end if
-         call begin_study(config, domain, version, done, studies, error)
+         call begin_study(config, domain, version, done, head%studies, studies, error)
          if (allocated(error)) return
-         call config%analysis%prepare(domain, config%model)
          call report_start(domain, config, done + 1)
          progress = new_progress(merge(progress_style, 'none ', domain%communicator%is_root()), &
                                  done + 1, config%cycles)
@@ -112,7 +116,8 @@ contains
             if (cycle < config%cycles) stopped = domain%communicator%largest(merge(1, 0, &
                   interrupted())) > 0
             if (stopped .or. is_checkpoint(config, cycle)) then
-               call keep(run, cycle, ensemble, record, output, error)
+               call keep(run, cycle, is_due(domain, durability), ensemble, record, output, &
+                         studies, head, error)
                if (allocated(error)) exit
             end if
             if (stopped) exit
@@ -126,9 +131,10 @@ contains
             end if
             return
          end if
-         call finish_study(config, domain, studies, error)
+         durable = is_due(domain, durability)
+         call finish_study(config, domain, durable, studies, error)
          if (allocated(error)) return
-         call output%finish(domain, record, error)
+         call output%finish(domain, record, durable, error)
          if (allocated(error)) return
          if (domain%communicator%is_root()) call remove_checkpoint(config%checkpoint, removed)
          call system_clock(ended, rate)
@@ -151,16 +157,6 @@ contains
          name = trim(merge('RMSE  ', 'spread', run%truth%exists))
       end function watched
    end subroutine run_cycles
-
-   pure function is_checkpoint(config, cycle) result(yes)
-      type(config_type), intent(in) :: config
-      integer, intent(in) :: cycle
-      logical :: yes
-
-      yes = .false.
-      if (config%checkpoint_every > 0) yes = mod(cycle, config%checkpoint_every) == 0
-      yes = yes .and. cycle < config%cycles
-   end function is_checkpoint
 
    !> From the analysis before to the analysis of `cycle`.
    subroutine one_cycle(run, cycle, ensemble, record, output, studies, error)
@@ -380,21 +376,4 @@ contains
          x(:, known + 1:) = ieee_value(1.0_wp, ieee_quiet_nan)
       end function truth_as_model
    end subroutine write_cycle
-
-   !> Bring the output up to date, then write a checkpoint.
-   subroutine keep(run, cycle, ensemble, record, output, error)
-      type(run_type), intent(inout) :: run
-      integer, intent(in) :: cycle
-      type(ensemble_type), intent(in) :: ensemble
-      type(record_type), intent(in) :: record
-      type(run_file_type), intent(inout) :: output
-      type(error_type), allocatable, intent(out) :: error
-      integer :: kept
-
-      call output%flush(run%domain, cycle, record, error)
-      if (allocated(error)) return
-      kept = merge(1, 0, run%truth%must_be_kept())
-      call write_checkpoint(run%config%checkpoint, run%domain, cycle, run%config%binding, &
-                            ensemble%x, run%truth%x(:, :, :kept), ensemble%carried, error)
-   end subroutine keep
 end module da_cycle_driver

@@ -7,8 +7,10 @@ module da_cycle_files
    use da_io_run_file, only: partial_name
    implicit none
    private
-   public :: file_type, input_files, named_outputs, output_files, check_clashes, checkpoint_key
+   public :: file_type, input_files, named_outputs, output_files, check_clashes
+   public :: checkpoint_key, namelist_key
 
+   character(len=*), parameter :: namelist_key = 'namelist'
    character(len=*), parameter :: checkpoint_key = '&checkpoint file'
 
    !> `key` names it in the namelist, as `given`; `path` is what is opened.
@@ -28,7 +30,7 @@ contains
       type(file_type), allocatable, intent(out) :: files(:)
 
       allocate (files(0))
-      call add('namelist', config%namelist)
+      call add(namelist_key, config%namelist)
       call add('&truth file', config%truth%file)
       call add('&observations file', config%observations%file)
       call add('&background file', config%analysis%covariance_file())

@@ -2,7 +2,8 @@
 module da_cycle_locks
    use da_base_communicator, only: communicator_type
    use da_base_error, only: error_type
-   use da_base_lock_file, only: lock_file_type
+   use da_base_interrupt, only: remove_when_interrupted
+   use da_base_lock_file, only: lock_file_type, lock_name
    use da_cycle_config, only: config_type
    use da_cycle_files, only: file_type, named_outputs
    implicit none
@@ -37,6 +38,7 @@ contains
                error%message = config%namelist//': '//written(i)%place()//': '//error%message
                exit
             end if
+            call remove_when_interrupted(lock_name(written(i)%path))
          end do
       end if
       call communicator%agree(error)

@@ -4,6 +4,7 @@ module da_cycle_start
    use da_base_communicator, only: communicator_type
    use da_base_domain, only: domain_type, new_domain
    use da_base_error, only: error_type, input_error, status_bad_input
+   use da_base_interrupt, only: wait_for_checkpoints
    use da_base_random, only: random_key_type, stream_ensemble
    use da_base_system, only: available_memory, file_exists
    use da_base_text, only: to_text
@@ -17,6 +18,7 @@ module da_cycle_start
       take_network_observation
    use da_cycle_observation_source, only: observation_source_type, new_observation_source
    use da_cycle_past_truth, only: remember_truth
+   use da_cycle_resume, only: head_of_run, identity_of, check_checkpoint, is_complete
    use da_cycle_trained_for, only: setting_type, new_setting
    use da_cycle_truth, only: truth_type, new_truth
    use da_ensemble_initialise, only: draw_from_attractor, perturb
@@ -24,6 +26,7 @@ module da_cycle_start
    use da_ensemble_parameters, only: parameters_type, new_parameters
    use da_ensemble_type, only: ensemble_type
    use da_io_checkpoint, only: read_checkpoint
+   use da_io_checkpoint_head, only: checkpoint_head_type
    use da_io_recognition, only: remove_checkpoint
    use da_io_run_file, only: run_file_type, partial_name
    use da_io_run_layout, only: run_description_type
@@ -164,9 +167,9 @@ contains
       end if
    end subroutine check_size
 
-   !> The state after cycle `done`, and the output file ready for the next: from nothing or a
-   !> checkpoint.
-   subroutine begin(run, start, version, command, ensemble, record, output, done, error)
+   !> The state after the cycle that `head` says, and the output file ready for the next: from
+   !> nothing or a checkpoint. Nothing is written before all is ready.
+   subroutine begin(run, start, version, command, ensemble, record, output, head, error)
       type(run_type), intent(inout) :: run
       integer, intent(in) :: start
       character(len=*), intent(in) :: version
@@ -174,10 +177,11 @@ contains
       type(ensemble_type), intent(inout) :: ensemble
       type(record_type), intent(inout) :: record
       type(run_file_type), intent(inout) :: output
-      integer, intent(out) :: done
+      type(checkpoint_head_type), intent(out) :: head
       type(error_type), allocatable, intent(out) :: error
       type(run_description_type) :: description
-      !> A checkpoint; an output file that was finished just before its checkpoint was to go.
+      type(checkpoint_head_type) :: checkpoint
+      !> A checkpoint; the finished output of this very run.
       integer :: found(2)
       logical :: removed
 
@@ -197,11 +201,8 @@ contains
          description%command = command
          description%namelist = config%effective
          description%title = config%title
-         done = 0
          found = 0
-         if (domain%communicator%is_root()) then
-            found = merge(1, 0, [file_exists(config%checkpoint), is_complete(config%output%path)])
-         end if
+         if (domain%communicator%is_root()) found(1) = merge(1, 0, file_exists(config%checkpoint))
          call domain%communicator%broadcast_integers(found, 0)
          if (found(1) == 1 .and. start == start_new) then
             call input_error(error, config%checkpoint// &
@@ -209,22 +210,40 @@ contains
                              '--restart, or begin anew with --fresh')
             return
          end if
-         if (found(1) == 1 .and. start == start_from_checkpoint) then
-            if (found(2) == 1) then
-               done = config%cycles
-               if (domain%communicator%is_root()) call remove_checkpoint(config%checkpoint, removed)
+         call head_of_run(config, domain, version, head, error)
+         if (allocated(error)) return
+         description%inputs = head%inputs
+         description%identity = identity_of(head)
+         if (start == start_from_checkpoint) then
+            if (domain%communicator%is_root()) then
+               found(2) = merge(1, 0, is_complete(config%output%path, description%identity))
+            end if
+            call domain%communicator%broadcast_integers(found, 0)
+            if (found(1) == 1) call check_checkpoint(config, domain, head, checkpoint, error)
+            if (.not. allocated(error) .and. found(2) == 1) then
+               head%cycle = config%cycles
+               if (domain%communicator%is_root()) then
+                  call remove_checkpoint(config%checkpoint, removed)
+               end if
                return
             end if
-            call resume(run, ensemble, done, error)
-            if (.not. allocated(error)) then
-               call run%history%rebuild(run%source, domain, done, ensemble, error)
+            if (found(1) == 1) then
+               if (.not. allocated(error)) then
+                  call resume(run, checkpoint, description, ensemble, record, output, error)
+               end if
+               if (allocated(error)) error%status = status_bad_input
+               head = checkpoint
+               return
             end if
-            if (.not. allocated(error)) then
-               call output%reopen(domain, config%output, description, done, record, error)
-            end if
-            if (allocated(error)) error%status = status_bad_input
-            return
          end if
+         call run%truth%begin(domain, error)
+         call domain%communicator%agree(error)
+         if (allocated(error)) return
+         call first_ensemble(run, ensemble)
+         call config%analysis%take_first(ensemble)
+         if (run%truth%exists) call remember_truth(0, run%truth%x(:, :, 1), ensemble)
+         call config%analysis%prepare(domain, config%model)
+         call wait_for_checkpoints()
          if (domain%communicator%is_root()) then
             call remove_checkpoint(config%checkpoint, removed)
             if (.not. removed) call input_error(error, config%checkpoint//': is no checkpoint '// &
@@ -232,12 +251,6 @@ contains
          end if
          call domain%communicator%agree(error)
          if (allocated(error)) return
-         call run%truth%begin(domain, error)
-         call domain%communicator%agree(error)
-         if (allocated(error)) return
-         call first_ensemble(run, ensemble)
-         call config%analysis%take_first(ensemble)
-         if (run%truth%exists) call remember_truth(0, run%truth%x(:, :, 1), ensemble)
          call output%create(domain, config%output, description, record, error)
          if (allocated(error)) then
             error%message = config%namelist//': &output file: '//error%message
@@ -246,13 +259,30 @@ contains
       end associate
    end subroutine begin
 
-   function is_complete(path) result(yes)
-      character(len=*), intent(in) :: path
-      logical :: yes
+   !> Go on from a checkpoint of this run; all of it is verified, and the output so far.
+   subroutine resume(run, checkpoint, description, ensemble, record, output, error)
+      type(run_type), intent(inout) :: run
+      type(checkpoint_head_type), intent(in) :: checkpoint
+      type(run_description_type), intent(in) :: description
+      type(ensemble_type), intent(inout) :: ensemble
+      type(record_type), intent(inout) :: record
+      type(run_file_type), intent(inout) :: output
+      type(error_type), allocatable, intent(out) :: error
+      integer :: kept
 
-      yes = .false.
-      if (file_exists(path)) yes = .not. file_exists(partial_name(path))
-   end function is_complete
+      associate (config => run%config, domain => run%domain)
+         kept = merge(1, 0, run%truth%must_be_kept())
+         call read_checkpoint(config%checkpoint, domain, ensemble%x, run%truth%x(:, :, :kept), &
+                              ensemble%carried, error)
+         if (allocated(error)) return
+         call run%history%rebuild(run%source, domain, checkpoint%cycle, ensemble, error)
+         if (allocated(error)) return
+         call config%analysis%prepare(domain, config%model)
+         call wait_for_checkpoints()
+         call output%reopen(domain, config%output, description, checkpoint%cycle, &
+                            checkpoint%output, record, error)
+      end associate
+   end subroutine resume
 
    !> The members at cycle 0, where the truth has begun.
    subroutine first_ensemble(run, ensemble)
@@ -274,61 +304,4 @@ contains
          end if
       end associate
    end subroutine first_ensemble
-
-   !> Read the checkpoint; it must come from the same settings.
-   subroutine resume(run, ensemble, done, error)
-      type(run_type), intent(inout) :: run
-      type(ensemble_type), intent(inout) :: ensemble
-      integer, intent(out) :: done
-      type(error_type), allocatable, intent(out) :: error
-      character(len=:), allocatable :: binding
-
-      associate (config => run%config, domain => run%domain)
-         if (run%truth%must_be_kept()) then
-            call read_checkpoint(config%checkpoint, domain, done, binding, ensemble%x, &
-                                 run%truth%x, ensemble%carried, error)
-         else
-            call read_checkpoint(config%checkpoint, domain, done, binding, ensemble%x, &
-                                 run%truth%x(:, :, :0), ensemble%carried, error)
-         end if
-         if (allocated(binding)) then
-            if (binding /= config%binding) then
-               call input_error(error, config%checkpoint//' comes from other settings: '// &
-                                first_difference(binding, config%binding)// &
-                                '; restore them, or begin anew with --fresh')
-            end if
-         end if
-      end associate
-   end subroutine resume
-
-   !> The first line in which two namelists differ.
-   pure function first_difference(before, now) result(text)
-      character(len=*), intent(in) :: before
-      character(len=*), intent(in) :: now
-      character(len=:), allocatable :: text
-      character(len=1), parameter :: newline = achar(10)
-      integer :: group
-      integer :: start
-      integer :: i
-
-      group = 1
-      start = 1
-      do i = 1, min(len(before), len(now))
-         if (before(i:i) /= now(i:i)) exit
-         if (before(i:i) == '&') group = i
-         if (before(i:i) == newline) start = i + 1
-      end do
-      text = before(group:group + scan(before(group:), newline) - 2)//" has '"//line(before)// &
-             "' there, '"//line(now)//"' now"
-
-   contains
-
-      pure function line(namelist)
-         character(len=*), intent(in) :: namelist
-         character(len=:), allocatable :: line
-
-         line = trim(adjustl(namelist(min(start, len(namelist) + 1):)))
-         if (index(line, newline) > 0) line = line(:index(line, newline) - 1)
-      end function line
-   end function first_difference
 end module da_cycle_start

@@ -8,20 +8,23 @@ module da_cycle_study
    use da_cycle_config, only: config_type
    use da_ensemble_type, only: ensemble_type
    use da_io_study_file, only: study_file_type
+   use da_io_written, only: written_type, share
    use da_observation_type, only: observations_type
    implicit none
    private
-   public :: begin_study, study_cycle, finish_study, abandon_study
+   public :: begin_study, study_cycle, tell_studies, finish_study, abandon_study
 
 contains
 
    !> A new file, or after a restart at cycle `done` + 1 the one that was left. One that holds
    !> analyses of later cycles is written over, with the same.
-   subroutine begin_study(config, domain, version, done, file, error)
+   subroutine begin_study(config, domain, version, done, written, file, error)
       type(config_type), intent(in) :: config
       type(domain_type), intent(in) :: domain
       character(len=*), intent(in) :: version
       integer, intent(in) :: done
+      !> What a checkpoint tells of the file that was left.
+      type(written_type), intent(in) :: written
       type(study_file_type), intent(inout) :: file
       type(error_type), allocatable, intent(out) :: error
 
@@ -29,7 +32,8 @@ contains
          if (.not. studied%wanted()) return
          if (domain%communicator%is_root()) then
             if (done > 0) then
-               call file%reopen(studied%file, studied%number_before(done + 1), error)
+               call file%reopen(studied%file, studied%number_before(done + 1), written, &
+                                error)
             else
                call file%create(studied%file, 'dacycle '//version, &
                                 studied%number_before(config%cycles + 1), &
@@ -71,14 +75,30 @@ contains
       call domain%timer%stop()
    end subroutine study_cycle
 
-   subroutine finish_study(config, domain, file, error)
+   !> What a checkpoint should tell of the file, which the root alone knows.
+   subroutine tell_studies(config, domain, durable, file, written, error)
       type(config_type), intent(in) :: config
       type(domain_type), intent(in) :: domain
+      logical, intent(in) :: durable
+      type(study_file_type), intent(inout) :: file
+      type(written_type), intent(inout) :: written
+      type(error_type), allocatable, intent(out) :: error
+
+      if (.not. config%analysis%studied%wanted()) return
+      if (domain%communicator%is_root()) call file%tell_written(durable, written, error)
+      call domain%communicator%agree(error)
+      if (.not. allocated(error)) call share(domain%communicator, written)
+   end subroutine tell_studies
+
+   subroutine finish_study(config, domain, durable, file, error)
+      type(config_type), intent(in) :: config
+      type(domain_type), intent(in) :: domain
+      logical, intent(in) :: durable
       type(study_file_type), intent(inout) :: file
       type(error_type), allocatable, intent(out) :: error
 
       if (.not. config%analysis%studied%wanted()) return
-      if (domain%communicator%is_root()) call file%finish(error)
+      if (domain%communicator%is_root()) call file%finish(durable, error)
       call domain%communicator%agree(error)
    end subroutine finish_study
 

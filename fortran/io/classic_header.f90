@@ -8,7 +8,7 @@ module da_io_classic_header
    use da_base_text, only: to_text
    implicit none
    private
-   public :: check_complete
+   public :: check_complete, header_length
 
    integer, parameter :: version_classic = 1
    integer, parameter :: version_64bit_data = 5
@@ -40,6 +40,7 @@ contains
       type(header_type) :: header
       character(len=3) :: magic
       integer(i8) :: promised
+      integer(i8) :: before
       integer(i8) :: found
 
       open (newunit=header%unit, file=path, access='stream', form='unformatted', status='old', &
@@ -49,7 +50,7 @@ contains
       header%version = int(header%number(1))
       if (header%status == 0 .and. magic == 'CDF') then
          inquire (unit=header%unit, size=found)
-         call read_header(header, promised)
+         call read_header(header, promised, before)
          if (header%status /= 0 .or. found < promised) then
             call input_error(error, path//': is cut short: '//to_text(found)// &
                              ' bytes are there, of '//to_text(max(promised, found + 1))//' or more')
@@ -58,10 +59,29 @@ contains
       close (header%unit)
    end subroutine check_complete
 
-   !> The end of the last value.
-   subroutine read_header(header, promised)
+   !> Bytes before the first value of a classic file; 0 where it is none.
+   function header_length(path) result(bytes)
+      character(len=*), intent(in) :: path
+      integer(i8) :: bytes
+      type(header_type) :: header
+      character(len=3) :: magic
+      integer(i8) :: promised
+
+      bytes = 0
+      open (newunit=header%unit, file=path, access='stream', form='unformatted', status='old', &
+            action='read', iostat=header%status)
+      if (header%status /= 0) return
+      read (header%unit, iostat=header%status) magic
+      header%version = int(header%number(1))
+      if (header%status == 0 .and. magic == 'CDF') call read_header(header, promised, bytes)
+      close (header%unit)
+   end function header_length
+
+   !> The end of the last value, and what lies before the first.
+   subroutine read_header(header, promised, first)
       type(header_type), intent(inout) :: header
       integer(i8), intent(out) :: promised
+      integer(i8), intent(out) :: first
       integer(i8), allocatable :: lengths(:)
       integer(i8) :: records
       integer(i8) :: record_bytes
@@ -78,6 +98,7 @@ contains
       logical :: is_record
 
       promised = 0
+      first = 0
       record_bytes = 0
       record_end = 0
       record_variables = 0
@@ -108,6 +129,7 @@ contains
          begin = header%next_count()
          begin = header%number(merge(word, 2*word, header%version == version_classic))
          if (header%status /= 0) return
+         first = merge(begin, min(first, begin), i == 1)
          if (is_record) then
             record_variables = record_variables + 1
             record_bytes = record_bytes + (bytes + word - 1)/word*word

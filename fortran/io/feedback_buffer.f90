@@ -5,6 +5,7 @@ module da_io_feedback_buffer
    use mpi_f08, only: MPI_OFFSET_KIND
    use pnetcdf, only: nf90mpi_inq_varid, nf90mpi_put_varn_all
    use da_base_kinds, only: wp, i8
+   use da_base_checksum, only: checksum_type
    use da_base_error, only: error_type
    use da_io_netcdf_status, only: expect_written
    use da_observation_type, only: observations_type
@@ -83,16 +84,17 @@ contains
 
    !> A cycle's observations; those of all ranks stand behind the first `before_cycle` rows of the
    !> file.
-   subroutine add(self, before_cycle, observations, error)
+   subroutine add(self, before_cycle, observations, checksums, error)
       class(feedback_buffer_type), intent(inout) :: self
       integer(i8), intent(in) :: before_cycle
       type(observations_type), intent(in) :: observations
+      type(checksum_type), intent(inout) :: checksums(:)
       type(error_type), allocatable, intent(out) :: error
       integer :: first
       integer :: last
 
       if (self%runs == runs_kept .or. self%total + observations%total > rows_kept) then
-         call self%flush(error)
+         call self%flush(checksums, error)
       end if
       first = self%rows + 1
       last = self%rows + observations%n
@@ -141,13 +143,16 @@ contains
       call move_alloc(qc, self%qc)
    end subroutine reserve
 
-   !> Collective: write what is kept, a run a cycle.
-   subroutine flush_feedback(self, error)
+   !> Collective: write what is kept, a run a cycle, and add it to the checksums of the file's
+   !> variables.
+   subroutine flush_feedback(self, checksums, error)
       class(feedback_buffer_type), intent(inout) :: self
+      type(checksum_type), intent(inout) :: checksums(:)
       type(error_type), allocatable, intent(out) :: error
       integer :: c
 
       if (self%runs == 0) return
+      call add_runs()
       do c = 1, most_reals
          if (.not. self%has(c)) cycle
          call expect(nf90mpi_put_varn_all(self%id, self%real_variables(c), &
@@ -165,6 +170,27 @@ contains
       self%total = 0
 
    contains
+
+      subroutine add_runs()
+         integer(i8) :: start
+         integer :: first
+         integer :: last
+         integer :: r
+
+         last = 0
+         do r = 1, self%runs
+            first = last + 1
+            last = last + int(self%length(1, r))
+            start = self%start(1, r)
+            do c = 1, most_reals
+               if (.not. self%has(c)) cycle
+               call checksums(self%real_variables(c))%add(self%values(first:last, c), start)
+            end do
+            call checksums(self%kind_variable)%add(int(self%kind(first:last), i8), start)
+            call checksums(self%row_variable)%add(self%row(first:last), start)
+            call checksums(self%qc_variable)%add(int(self%qc(first:last), i8), start)
+         end do
+      end subroutine add_runs
 
       subroutine expect(status)
          integer, intent(in) :: status

@@ -2,7 +2,8 @@
 module da_io_field_buffer
    use mpi_f08, only: MPI_OFFSET_KIND
    use pnetcdf, only: nf90mpi_inq_varid, nf90mpi_put_var_all
-   use da_base_kinds, only: wp
+   use da_base_kinds, only: wp, i8
+   use da_base_checksum, only: checksum_type
    use da_base_domain, only: domain_type
    use da_base_error, only: error_type
    use da_io_netcdf_status, only: expect_written
@@ -18,6 +19,7 @@ module da_io_field_buffer
       character(len=:), allocatable :: path
       integer :: id = -1
       integer :: first = 1
+      integer :: points = 0
       integer :: records = 0
       integer :: first_record = 1
       integer, allocatable :: variables(:)
@@ -43,6 +45,7 @@ contains
       buffer%path = path
       buffer%id = id
       buffer%first = domain%first
+      buffer%points = domain%total
       records = max(1, values_kept/(components*(domain%total/domain%communicator%ranks + 1)))
       allocate (buffer%variables(size(names)), buffer%kept(domain%n, components, records, &
                                                            size(names)))
@@ -53,32 +56,38 @@ contains
    end subroutine new_field_buffer
 
    !> Field number `field` of record number `record`.
-   subroutine add(self, record, field, x, error)
+   subroutine add(self, record, field, x, checksums, error)
       class(field_buffer_type), intent(inout) :: self
       integer, intent(in) :: record
       integer, intent(in) :: field
       real(wp), intent(in) :: x(:, :)
+      type(checksum_type), intent(inout) :: checksums(:)
       type(error_type), allocatable, intent(out) :: error
 
-      if (record - self%first_record + 1 > size(self%kept, 3)) call self%flush(error)
+      if (record - self%first_record + 1 > size(self%kept, 3)) call self%flush(checksums, error)
       if (self%records == 0) self%first_record = record
       self%records = record - self%first_record + 1
       self%kept(:, :, self%records, field) = x
    end subroutine add
 
-   !> Collective: write what is kept.
-   subroutine flush_fields(self, error)
+   !> Collective: write what is kept, and add it to the checksums of the file's variables.
+   subroutine flush_fields(self, checksums, error)
       class(field_buffer_type), intent(inout) :: self
+      type(checksum_type), intent(inout) :: checksums(:)
       type(error_type), allocatable, intent(out) :: error
       integer(MPI_OFFSET_KIND) :: start(3)
       integer(MPI_OFFSET_KIND) :: length(3)
+      integer(i8) :: column
       integer :: status
       integer :: f
 
       if (self%records == 0) return
+      column = int(self%first_record - 1, i8)*size(self%kept, 2) + 1
       start = [self%first, 1, self%first_record]
       length = [size(self%kept, 1), size(self%kept, 2), self%records]
       do f = 1, size(self%variables)
+         call checksums(self%variables(f))%add_slab(self%kept(:, :, :self%records, f), &
+                                                    self%points, self%first, column)
          if (length(2) == 1) then
             status = nf90mpi_put_var_all(self%id, self%variables(f), self%kept(:, 1, &
                                                                                :self%records, f), &

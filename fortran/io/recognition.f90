@@ -49,11 +49,13 @@ contains
       call close(id)
    end function is_output_file
 
-   !> Remove a checkpoint; `ok` is false where what is there is none, and stays.
+   !> Remove a checkpoint, and one that was being written; `ok` is false where what is there is
+   !> none, and stays.
    subroutine remove_checkpoint(path, ok)
       character(len=*), intent(in) :: path
       logical, intent(out) :: ok
 
+      if (is_checkpoint_file(path//'.part')) call remove_file(path//'.part')
       ok = file_bytes(path) < 0
       if (ok) return
       ok = kind_of(path) == kind_regular

@@ -4,23 +4,26 @@
 !> leaves every flushed cycle in place, and one that goes on overwrites what came after its
 !> checkpoint. Until it is complete the file is called `<file>.part`.
 module da_io_run_file
-   use pnetcdf, only: nf90mpi_create, nf90mpi_open, nf90mpi_close, nf90mpi_enddef, &
+   use pnetcdf, only: nf90mpi_create, nf90mpi_open, nf90mpi_close, nf90mpi_enddef, nf90mpi_sync, &
       nf90mpi_inq_varid, &
       nf90mpi_put_var_all, nf90mpi_get_var_all, nf90_clobber, nf90_64bit_data, nf90_write
    use mpi_f08, only: MPI_OFFSET_KIND, MPI_INFO_NULL
    use da_base_kinds, only: wp, i8
    use da_base_domain, only: domain_type
+   use da_base_checksum, only: checksum_type
+   use da_base_durable, only: put_in_place
    use da_base_error, only: error_type, run_error
-   use da_base_system, only: rename_file
    use da_base_timer, only: phase_output
    use da_io_field_buffer, only: field_buffer_type, new_field_buffer
    use da_io_feedback_buffer, only: feedback_buffer_type, new_feedback_buffer
    use da_io_netcdf_status, only: expect_written
    use da_io_parallel_path, only: parallel_path
    use da_io_run_layout, only: run_file_config, run_description_type, define_layout, &
-      write_coordinates, write_statistics, fields_of, field_names
+      write_coordinates, write_statistics, fields_of, field_names, statistic_names
+   use da_io_seal, only: header_digest
    use da_io_table_file, only: define_tables, write_axes, read_tables, write_tables, &
       write_table_statistics
+   use da_io_written, only: written_type, begin_written, check_header, verify_written
    use da_observation_type, only: observations_type
    use da_verification_record, only: record_type
    use da_verification_scores, only: scores_kept, score_names
@@ -36,6 +39,8 @@ module da_io_run_file
       integer, private :: score_variables(scores_kept) = -1
       integer, private :: members_variable = -1
       integer, private :: scores_written = 0
+      !> By this rank, of the variables.
+      type(written_type), private :: written
       logical, private :: has_score(scores_kept) = .true.
       type(field_buffer_type), private :: field_buffer
       type(field_buffer_type), private :: carried_buffer
@@ -48,6 +53,7 @@ module da_io_run_file
       procedure :: add_members
       procedure :: add_feedback
       procedure :: flush => flush_run_file
+      procedure :: tell_written
       procedure :: finish
       procedure :: abandon
    end type run_file_type
@@ -81,36 +87,42 @@ contains
          call define_layout(self%id, domain, config, run, error)
          call define_tables(self%id, config%path, record, error)
          call expect_written(nf90mpi_enddef(self%id), config%path, 'cannot be laid out', error)
+         if (.not. allocated(error)) call begin_written(self%id, config%path, self%written, error)
          if (.not. allocated(error)) call prepare(self, domain, run, error)
-         if (.not. allocated(error)) call write_coordinates(self%id, domain, config, run, error)
-         if (.not. allocated(error)) then
-            call write_axes(self%id, config%path, record%tables, &
-                            domain%communicator%is_root(), error)
-         end if
+         if (.not. allocated(error)) call write_axes_of_run(self, domain, run, record, error)
       end if
       call domain%communicator%agree(error)
       call domain%timer%stop()
    end subroutine create
 
-   !> Go on with the file of an interrupted run; the scores of its first `done` cycles are read
-   !> back.
-   subroutine reopen(self, domain, config, run, done, record, error)
+   !> Go on with the file of an interrupted run, if it is that which was `written`; the scores of
+   !> its first `done` cycles are read back.
+   subroutine reopen(self, domain, config, run, done, written, record, error)
       class(run_file_type), intent(inout) :: self
       type(domain_type), intent(inout) :: domain
       type(run_file_config), intent(in) :: config
       type(run_description_type), intent(in) :: run
       integer, intent(in) :: done
+      type(written_type), intent(in) :: written
       type(record_type), intent(inout) :: record
       type(error_type), allocatable, intent(out) :: error
       integer :: status
       integer :: score
 
       self%config = config
+      self%written = written
+      if (domain%communicator%is_root()) call check_header(partial_name(config%path), &
+            written, statistic_names, .false., error)
+      call domain%communicator%agree(error)
+      if (allocated(error)) return
       status = nf90mpi_open(domain%communicator%handle(), &
                             parallel_path(partial_name(config%path)), nf90_write, &
                             MPI_INFO_NULL%MPI_VAL, self%id)
       call expect_written(status, partial_name(config%path), &
                           'cannot be opened to go on; begin anew with --fresh', error)
+      if (.not. allocated(error)) then
+         call verify_written(self%id, partial_name(config%path), domain, written, error)
+      end if
       if (.not. allocated(error)) call prepare(self, domain, run, error)
       if (.not. allocated(error)) then
          do score = 1, scores_kept
@@ -124,8 +136,24 @@ contains
          call read_tables(self%id, config%path, done, record%tables, error)
          self%scores_written = done
       end if
+      if (.not. allocated(error)) call write_axes_of_run(self, domain, run, record, error)
+      if (.not. domain%communicator%is_root()) self%written%variables = checksum_type()
       call domain%communicator%agree(error)
    end subroutine reopen
+
+   !> The coordinates; after a restart again, so that they need not be looked at.
+   subroutine write_axes_of_run(self, domain, run, record, error)
+      class(run_file_type), intent(in) :: self
+      type(domain_type), intent(in) :: domain
+      type(run_description_type), intent(in) :: run
+      type(record_type), intent(in) :: record
+      type(error_type), allocatable, intent(inout) :: error
+
+      call write_coordinates(self%id, domain, self%config, run, error)
+      if (allocated(error)) return
+      call write_axes(self%id, self%config%path, record%tables, domain%communicator%is_root(), &
+                      error)
+   end subroutine write_axes_of_run
 
    !> Look up the variables and make the buffers.
    subroutine prepare(self, domain, run, error)
@@ -173,7 +201,8 @@ contains
       if (self%config%fields_every <= 0 .or. field > self%fields) return
       if (mod(cycle, self%config%fields_every) /= 0) return
       call domain%timer%start(phase_output)
-      call self%field_buffer%add(cycle/self%config%fields_every, field, x, error)
+      call self%field_buffer%add(cycle/self%config%fields_every, field, x, &
+                                 self%written%variables, error)
       call domain%timer%stop()
    end subroutine add_fields
 
@@ -189,7 +218,8 @@ contains
       if (self%config%fields_every <= 0) return
       if (mod(cycle, self%config%fields_every) /= 0) return
       call domain%timer%start(phase_output)
-      call self%carried_buffer%add(cycle/self%config%fields_every, field, x, error)
+      call self%carried_buffer%add(cycle/self%config%fields_every, field, x, &
+                                   self%written%variables, error)
       call domain%timer%stop()
    end subroutine add_carried
 
@@ -209,6 +239,8 @@ contains
       call domain%timer%start(phase_output)
       place = cycle/self%config%members_every
       values = x
+      call self%written%variables(self%members_variable)%add_slab(values, domain%total, &
+            domain%first, (place - 1)*size(x, 2)*size(x, 3) + 1)
       if (size(x, 2) == 1) then
          status = nf90mpi_put_var_all(self%id, self%members_variable, values(:, 1, :), &
                                       start=[int(domain%first, MPI_OFFSET_KIND), &
@@ -233,7 +265,7 @@ contains
 
       if (.not. self%config%feedback) return
       call domain%timer%start(phase_output)
-      call self%feedback_buffer%add(start, observations, error)
+      call self%feedback_buffer%add(start, observations, self%written%variables, error)
       call domain%timer%stop()
    end subroutine add_feedback
 
@@ -251,32 +283,75 @@ contains
 
       call domain%timer%start(phase_output)
       if (self%config%fields_every > 0) then
-         call self%field_buffer%flush(error)
-         if (.not. allocated(error)) call self%carried_buffer%flush(error)
+         call self%field_buffer%flush(self%written%variables, error)
+         if (.not. allocated(error)) call self%carried_buffer%flush(self%written%variables, error)
       end if
-      if (self%config%feedback .and. .not. allocated(error)) call self%feedback_buffer%flush(error)
+      if (self%config%feedback .and. .not. allocated(error)) then
+         call self%feedback_buffer%flush(self%written%variables, error)
+      end if
       last = merge(done, self%scores_written, domain%communicator%is_root())
       count = last - self%scores_written
       do score = 1, scores_kept
          if (.not. self%has_score(score)) cycle
          series = record%series(self%scores_written + 1:last, score)
+         call self%written%variables(self%score_variables(score))%add(series, &
+               self%scores_written + 1_i8)
          call expect_written(nf90mpi_put_var_all(self%id, self%score_variables(score), series, &
                                                  start=[self%scores_written + 1_MPI_OFFSET_KIND], &
                                                  count=[count]), &
                              self%config%path, 'scores cannot be written', error)
       end do
       call write_tables(self%id, self%config%path, self%scores_written, done, record%tables, &
-                        domain%communicator%is_root(), error)
+                        domain%communicator%is_root(), self%written%variables, error)
       self%scores_written = done
       call domain%communicator%agree(error)
       call domain%timer%stop()
    end subroutine flush_run_file
 
+   !> What was written up to the last flush, for a checkpoint; where that must be `durable`, so is
+   !> this file.
+   subroutine tell_written(self, domain, durable, written, error)
+      class(run_file_type), intent(inout) :: self
+      type(domain_type), intent(inout) :: domain
+      logical, intent(in) :: durable
+      type(written_type), intent(out) :: written
+      type(error_type), allocatable, intent(out) :: error
+      integer(i8) :: sums(2*size(self%written%variables))
+      integer :: n
+
+      call domain%timer%start(phase_output)
+      n = size(self%written%variables)
+      sums = [self%written%variables%count, self%written%variables%total]
+      call domain%communicator%count_sums(sums)
+      associate (first => len(self%written%header_sha256) == 0, &
+                 ranks => domain%communicator%ranks)
+         if (durable .or. (first .and. ranks > 1)) then
+            call expect_written(nf90mpi_sync(self%id), self%config%path, 'cannot be brought to '// &
+                                'the disk', error)
+         end if
+         if (first) then
+            if (domain%communicator%is_root()) then
+               self%written%header_sha256 = header_digest(partial_name(self%config%path), &
+                                                          self%written%header_bytes, &
+                                                          statistic_names, .false.)
+            end if
+            call domain%communicator%broadcast_text(self%written%header_sha256, 0)
+         end if
+      end associate
+      written = self%written
+      written%variables%count = sums(:n)
+      written%variables%total = sums(n + 1:)
+      call domain%communicator%agree(error)
+      call domain%timer%stop()
+   end subroutine tell_written
+
    !> Write the statistics, close the file and give it its final name.
-   subroutine finish(self, domain, record, error)
+   subroutine finish(self, domain, record, durable, error)
       class(run_file_type), intent(inout) :: self
       type(domain_type), intent(inout) :: domain
       type(record_type), intent(in) :: record
+      !> It must outlast a power cut.
+      logical, intent(in) :: durable
       type(error_type), allocatable, intent(out) :: error
       integer :: score
       logical :: renamed
@@ -290,10 +365,13 @@ contains
                self%cycles), self%config%path, error)
       end do
       call write_table_statistics(self%id, self%config%path, record, error)
+      if (durable .and. domain%communicator%ranks > 1) then
+         call expect_written(nf90mpi_sync(self%id), self%config%path, 'cannot be written', error)
+      end if
       call expect_written(nf90mpi_close(self%id), self%config%path, 'cannot be closed', error)
       self%id = -1
       if (domain%communicator%is_root() .and. .not. allocated(error)) then
-         call rename_file(partial_name(self%config%path), self%config%path, renamed)
+         call put_in_place(partial_name(self%config%path), self%config%path, durable, renamed)
          if (.not. renamed) then
             call run_error(error, partial_name(self%config%path)// &
                            ' is complete, but cannot be renamed to '//self%config%path)

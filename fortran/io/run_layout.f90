@@ -9,6 +9,7 @@ module da_io_run_layout
    use da_base_error, only: error_type
    use da_ensemble_carried, only: name_length, meaning_length
    use da_io_netcdf_status, only: expect_written
+   use da_io_seal, only: format_version
    use da_observation_kinds, only: kinds_listed
    use da_observation_type, only: qc_codes, qc_meanings
    use da_verification_record, only: statistics_type
@@ -17,8 +18,13 @@ module da_io_run_layout
    private
    public :: run_file_config, run_description_type
    public :: define_layout, write_coordinates, write_statistics, fields_of, field_names
+   public :: statistic_names
    public :: field_background_mean, field_background_sd, field_analysis_mean, field_analysis_sd, &
       field_truth
+
+   !> Attributes whose values change when a run ends; all else stays as it was at the start.
+   character(len=14), parameter :: statistic_names(3) = [character(len=14) :: 'time_mean', &
+      'standard_error', 'maximum']
 
    integer, parameter :: field_background_mean = 1
    integer, parameter :: field_background_sd = 2
@@ -61,6 +67,9 @@ module da_io_run_layout
       character(len=:), allocatable :: command
       character(len=:), allocatable :: namelist
       character(len=:), allocatable :: title
+      !> Digests of the files that are read, a line each; and of all that makes the run what it is.
+      character(len=:), allocatable :: inputs
+      character(len=:), allocatable :: identity
    end type run_description_type
 
 contains
@@ -87,6 +96,10 @@ contains
       call put_text(nf90_global, 'source', 'dacycle '//run%version)
       call put_text(nf90_global, 'command', run%command)
       call put_text(nf90_global, 'namelist', run%namelist)
+      call put_text(nf90_global, 'inputs', run%inputs)
+      call put_text(nf90_global, 'run_sha256', run%identity)
+      call expect_written(nf90mpi_put_att(file, nf90_global, 'format_version', format_version), &
+                          config%path, 'attribute format_version', error)
 
       time = dimension('time', run%cycles)
       x = dimension('x', domain%total)

@@ -5,13 +5,18 @@
 !> is called `<file>.part`.
 module da_io_study_file
    use netcdf, only: nf90_create, nf90_open, nf90_close, nf90_enddef, nf90_sync, nf90_def_dim, &
-      nf90_def_var, nf90_put_att, nf90_put_var, nf90_get_var, nf90_inq_varid, nf90_strerror, &
-      nf90_clobber, nf90_64bit_data, nf90_write, nf90_unlimited, nf90_double, nf90_int, &
-      nf90_int64, nf90_global, nf90_noerr
-   use da_base_kinds, only: wp
+      nf90_def_var, nf90_put_att, nf90_put_var, nf90_get_var, nf90_inq_varid, nf90_inquire, &
+      nf90_strerror, nf90_clobber, nf90_64bit_data, nf90_write, nf90_unlimited, nf90_double, &
+      nf90_int, nf90_int64, nf90_global, nf90_noerr
+   use da_base_kinds, only: wp, i8
+   use da_base_durable, only: put_in_place, synchronise
    use da_base_error, only: error_type, run_error
    use da_base_system, only: file_exists, remove_file, rename_file
    use da_analysis_study, only: local_analysis_type
+   use da_io_classic_header, only: header_length
+   use da_io_seal, only: header_digest, put_records
+   use da_io_study_check, only: check_studies, nothing_rewritten
+   use da_io_written, only: written_type, new_written
    implicit none
    private
    public :: study_file_type
@@ -22,10 +27,12 @@ module da_io_study_file
       !> Analyses and observations written.
       integer, private :: analyses = 0
       integer, private :: observations = 0
+      type(written_type), private :: written
    contains
       procedure :: create
       procedure :: reopen
       procedure :: add
+      procedure :: tell_written
       procedure :: finish
       procedure :: abandon
       procedure, private :: expect
@@ -57,6 +64,7 @@ contains
       integer :: member
       integer :: background_member
       integer :: observation
+      integer :: variables
 
       self%path = path
       call self%expect(nf90_create(self%partial(), ior(nf90_clobber, nf90_64bit_data), self%id), &
@@ -108,6 +116,8 @@ contains
                        'observed value less background', error)
       call self%define('obs_anomalies', nf90_double, [background_member, observation], &
                        'members at the observation less their mean', error)
+      call self%expect(nf90_inquire(self%id, nvariables=variables), 'cannot be laid out', error)
+      self%written = new_written(variables)
       call self%expect(nf90_enddef(self%id), 'cannot be laid out', error)
 
    contains
@@ -140,25 +150,42 @@ contains
       end if
    end subroutine define
 
-   !> Go on behind the first `analyses` analyses of an interrupted run's file.
-   subroutine reopen(self, path, analyses, error)
+   !> Go on behind the first `analyses` analyses of an interrupted run's file, if it is that which
+   !> was `written`.
+   subroutine reopen(self, path, analyses, written, error)
       class(study_file_type), intent(inout) :: self
       character(len=*), intent(in) :: path
       integer, intent(in) :: analyses
+      type(written_type), intent(in) :: written
       type(error_type), allocatable, intent(out) :: error
       integer :: counts(analyses)
       integer :: variable
-      logical :: renamed
+      logical :: done
 
       self%path = path
-      if (.not. file_exists(self%partial())) call rename_file(path, self%partial(), renamed)
+      self%written = written
+      if (file_exists(self%partial())) then
+         call check_studies(self%partial(), written, error)
+      else
+         call check_studies(path, written, error)
+         if (.not. allocated(error)) call rename_file(path, self%partial(), done)
+      end if
+      if (allocated(error)) return
       call self%expect(nf90_open(self%partial(), nf90_write, self%id), &
                        'cannot be opened to go on; begin anew with --fresh', error)
       if (allocated(error)) return
       call self%expect(nf90_inq_varid(self%id, 'observations', variable), 'observations', error)
       call self%expect(nf90_get_var(self%id, variable, counts), 'cannot be read', error)
+      call self%expect(nf90_close(self%id), 'cannot be closed', error)
+      self%id = -1
+      if (allocated(error)) return
       self%analyses = analyses
       self%observations = sum(counts)
+      call put_records(self%partial(), self%observations, done)
+      if (.not. done) call run_error(error, self%partial()//': cannot be written')
+      if (allocated(error)) return
+      call self%expect(nf90_open(self%partial(), nf90_write, self%id), &
+                       'cannot be opened to go on; begin anew with --fresh', error)
    end subroutine reopen
 
    !> The local analyses of a cycle; they are on disk on return.
@@ -223,6 +250,8 @@ contains
 
          call self%expect(nf90_inq_varid(self%id, name, variable), 'variable '//name, error)
          call self%expect(nf90_put_var(self%id, variable, [value], start=[place]), name, error)
+         if (allocated(error)) return
+         call self%written%variables(variable)%add([int(value, i8)], int(place, i8))
       end subroutine put_integer
 
       subroutine put_rows()
@@ -231,33 +260,64 @@ contains
          call self%expect(nf90_inq_varid(self%id, 'obs_row', variable), 'obs_row', error)
          call self%expect(nf90_put_var(self%id, variable, studies(k)%row, &
                                        start=[self%observations + 1]), 'obs_row', error)
+         if (allocated(error)) return
+         call self%written%variables(variable)%add(int(studies(k)%row, i8), &
+               self%observations + 1_i8)
       end subroutine put_rows
    end subroutine add
 
    subroutine put(self, name, values, start, counts, error)
-      class(study_file_type), intent(in) :: self
+      class(study_file_type), intent(inout) :: self
       character(len=*), intent(in) :: name
-      real(wp), intent(in) :: values(:)
+      real(wp), contiguous, intent(in) :: values(:)
       integer, intent(in) :: start(:)
       integer, intent(in) :: counts(:)
       type(error_type), allocatable, intent(inout) :: error
+      integer(i8) :: before
       integer :: variable
+      integer :: n
 
       call self%expect(nf90_inq_varid(self%id, name, variable), 'variable '//name, error)
       call self%expect(nf90_put_var(self%id, variable, values, start=start, count=counts), name, &
                        error)
+      if (allocated(error)) return
+      n = size(counts)
+      before = int(start(n) - 1, i8)*product(counts(:n - 1))
+      call self%written%variables(variable)%add(values, before + 1)
    end subroutine put
 
-   !> Close the file and give it its final name.
-   subroutine finish(self, error)
+   !> What was written so far, for a checkpoint; where that must be `durable`, so is this file.
+   subroutine tell_written(self, durable, written, error)
       class(study_file_type), intent(inout) :: self
+      logical, intent(in) :: durable
+      type(written_type), intent(out) :: written
+      type(error_type), allocatable, intent(out) :: error
+      logical :: done
+
+      call self%expect(nf90_sync(self%id), 'cannot be written', error)
+      if (allocated(error)) return
+      done = .true.
+      if (durable) call synchronise(self%partial(), done)
+      if (.not. done) call run_error(error, self%partial()//': cannot be brought to the disk')
+      if (self%written%header_bytes == 0) then
+         self%written%header_bytes = header_length(self%partial())
+         self%written%header_sha256 = header_digest(self%partial(), self%written%header_bytes, &
+                                                    nothing_rewritten, .true.)
+      end if
+      written = self%written
+   end subroutine tell_written
+
+   !> Close the file and give it its final name.
+   subroutine finish(self, durable, error)
+      class(study_file_type), intent(inout) :: self
+      logical, intent(in) :: durable
       type(error_type), allocatable, intent(out) :: error
       logical :: renamed
 
       call self%expect(nf90_close(self%id), 'cannot be closed', error)
       self%id = -1
       if (allocated(error)) return
-      call rename_file(self%partial(), self%path, renamed)
+      call put_in_place(self%partial(), self%path, durable, renamed)
       if (.not. renamed) call run_error(error, self%partial()//' cannot be renamed to '//self%path)
    end subroutine finish
 

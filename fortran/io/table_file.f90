@@ -3,7 +3,8 @@ module da_io_table_file
    use mpi_f08, only: MPI_OFFSET_KIND
    use pnetcdf, only: nf90mpi_def_dim, nf90mpi_def_var, nf90mpi_put_att, nf90mpi_inq_dimid, &
       nf90mpi_inq_varid, nf90mpi_put_var_all, nf90mpi_get_var_all, nf90_double, nf90_noerr
-   use da_base_kinds, only: wp
+   use da_base_kinds, only: wp, i8
+   use da_base_checksum, only: checksum_type
    use da_base_error, only: error_type
    use da_io_netcdf_status, only: expect_written
    use da_verification_record, only: record_type, statistics_type
@@ -124,14 +125,16 @@ contains
       end do
    end subroutine read_tables
 
-   !> The rows of the cycles after `before`, up to `done`.
-   subroutine write_tables(file, path, before, done, tables, is_root, error)
+   !> The rows of the cycles after `before`, up to `done`; they are added to the checksums of the
+   !> file's variables.
+   subroutine write_tables(file, path, before, done, tables, is_root, checksums, error)
       integer, intent(in) :: file
       character(len=*), intent(in) :: path
       integer, intent(in) :: before
       integer, intent(in) :: done
       type(tables_type), intent(in) :: tables
       logical, intent(in) :: is_root
+      type(checksum_type), intent(inout) :: checksums(:)
       type(error_type), allocatable, intent(inout) :: error
       integer(MPI_OFFSET_KIND), allocatable :: start(:)
       integer(MPI_OFFSET_KIND), allocatable :: count(:)
@@ -151,6 +154,9 @@ contains
             if (product(count) == 0) start = 1
             values = reshape(table%rows(:, first:last), [size(table%rows, 1) &
                                                          *max(last - first + 1, 0)])
+            if (is_root .and. .not. allocated(error)) then
+               call checksums(id)%add(values, int(first - 1, i8)*size(table%rows, 1) + 1)
+            end if
             call expect_written(nf90mpi_put_var_all(file, id, values, start=start, count=count), &
                                 path, trim(table%name)//' cannot be written', error)
          end associate

@@ -8,7 +8,8 @@ module test_carried
    use da_base_system, only: remove_file
    use da_base_text, only: to_text
    use da_ensemble_type, only: ensemble_type
-   use da_io_checkpoint, only: read_checkpoint, write_checkpoint
+   use da_io_checkpoint, only: read_checkpoint, read_checkpoint_head, write_checkpoint
+   use da_io_checkpoint_head, only: checkpoint_head_type
    use da_operator_checks, only: random_field
    use testing, only: testing_type
    implicit none
@@ -29,9 +30,9 @@ contains
       type(ensemble_type) :: other
       type(error_type), allocatable :: error
       character(len=:), allocatable :: path
-      character(len=:), allocatable :: namelist
+      type(checkpoint_head_type) :: head
+      type(checkpoint_head_type) :: read_back
       real(wp) :: truth(0, 1, 0)
-      integer :: cycle
       integer :: f
 
       call new_domain(points, tests%communicator, domain, error)
@@ -41,24 +42,31 @@ contains
       call fill(whole, 2, found)
       call tests%check(written%place_of('everywhere') == 2, 'a field is found by its name')
       call tests%check(written%place_of('nowhere') == 0, 'no field is found by another name')
-      call write_checkpoint(path, domain, 7, '&cycle /', written%x, truth, written%carried, error)
+      head%cycle = 7
+      head%namelist = '&cycle /'
+      head%version = 'dacycle'
+      head%inputs = ''
+      call write_checkpoint(path, domain, head, written%x, truth, written%carried, .false., error)
       call tests%check(.not. allocated(error), 'a checkpoint with carried fields is written')
-      call read_checkpoint(path, whole, cycle, namelist, found%x, truth, found%carried, error)
+      call read_checkpoint_head(path, tests%communicator, read_back, error)
+      call tests%check(.not. allocated(error), 'the head of a checkpoint is read')
+      call read_checkpoint(path, whole, found%x, truth, found%carried, error)
       call tests%check(.not. allocated(error), 'a checkpoint with carried fields is read')
       call fill(whole, 1, other)
-      call tests%check(cycle == 7 .and. namelist == '&cycle /', 'cycle and namelist come back')
+      call tests%check(read_back%cycle == 7 .and. read_back%namelist == '&cycle /', &
+                       'cycle and namelist come back')
       call tests%check(all(abs(found%x - other%x) <= 0), 'the states come back')
       do f = 1, size(found%carried)
          call tests%check(all(abs(found%carried(f)%x - other%carried(f)%x) <= 0), &
                           trim(found%carried(f)%name)//' comes back, to the bit')
       end do
       call found%carry('unknown', '', .true., spread(spread([0.0_wp], 2, 1), 3, 1))
-      call read_checkpoint(path, whole, cycle, namelist, found%x, truth, found%carried, error)
+      call read_checkpoint(path, whole, found%x, truth, found%carried, error)
       call tests%check(allocated(error), 'a field that the checkpoint lacks is an error')
       if (allocated(error)) deallocate (error)
       found%carried = found%carried(:2)
       found%carried(1)%x = found%carried(1)%x(:, :1, :)
-      call read_checkpoint(path, whole, cycle, namelist, found%x, truth, found%carried, error)
+      call read_checkpoint(path, whole, found%x, truth, found%carried, error)
       call tests%check(allocated(error), 'a field of another shape is an error')
       call domain%communicator%agree(error)
       if (domain%communicator%is_root()) call remove_file(path)

@@ -72,3 +72,33 @@ def test_mpirun_passes_sigterm_on(begin: Callable[..., Any], files: Callable[[],
     assert "stopped by SIGTERM; go on with da_cycle --restart run.nml" in output
     assert "da_cycle: error" not in errors
     assert files() == {"run.nml", "run.nc.part", "run.nc.checkpoint"}
+
+
+@pytest.mark.parametrize("ranks", [1, 3])
+@pytest.mark.parametrize(
+    "slow",
+    [{"truth": {"spin_up": 1.0e6}}, {"ensemble": {"spin_up": 1.0e6}}],
+    ids=["the truth spins up", "the ensemble spins up"],
+)
+def test_sigterm_before_the_first_cycle(
+    ranks: int,
+    slow: Groups,
+    begin: Callable[..., Any],
+    files: Callable[[], set[str]],
+) -> None:
+    """There is nothing to lose, and nothing is left."""
+    job = begin(nml.merge(GROUPS, nml.merge({"lorenz96": {"n": 4000}}, slow)), ranks)
+    job.wait_for(lambda: len(job.ranks()) == ranks and all(map(watches, job.ranks())))
+    os.kill(job.ranks()[-1], signal.SIGTERM)
+    status, output, errors = job.end()
+    assert status == TERMINATED
+    assert "stopped by SIGTERM; nothing was written" in output
+    assert "da_cycle: error" not in errors
+    assert files() == {"run.nml"}
+
+
+def watches(process: int) -> bool:
+    """Whether a process has a handler of SIGTERM (Linux)."""
+    status = Path(f"/proc/{process}/status").read_text()
+    caught = int(status.partition("SigCgt:")[2].split()[0], 16)
+    return bool(caught >> (signal.SIGTERM - 1) & 1)
