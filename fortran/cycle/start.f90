@@ -242,6 +242,7 @@ contains
          description%components = config%model%components_in
          description%members = ensemble%members
          description%has_truth = run%truth%exists
+         description%lost_above = config%verification%lost_above
          description%observations = run%source%rows_before(config%cycles + 1)
          description%has_score = scores_of_run(ensemble, run%true_parameters)
          description%carried = pack(ensemble%carried%name, len_trim(ensemble%carried%meaning) > 0)
@@ -302,15 +303,18 @@ contains
       if (file_exists(path)) yes = .not. file_exists(partial_name(path))
    end function is_complete
 
-   !> The members at cycle 0, where the truth has begun.
-   subroutine first_ensemble(run, ensemble)
+   !> The members at cycle 0, where the truth has begun, or of a new beginning at a later cycle.
+   subroutine first_ensemble(run, ensemble, cycle)
       type(run_type), intent(inout) :: run
       type(ensemble_type), intent(inout) :: ensemble
+      integer, intent(in), optional :: cycle
+      type(random_key_type) :: key
       integer :: states
 
       states = ensemble%states()
-      associate (config => run%config%ensemble, key => random_key_type(run%config%seed, &
-                                                                       stream_ensemble))
+      key = random_key_type(run%config%seed, stream_ensemble)
+      if (present(cycle)) key%cycle = cycle
+      associate (config => run%config%ensemble)
          if (config%initial == 'truth') then
             call perturb(run%domain, key, run%truth%x(:, :states, 1), config%initial_sd, &
                          ensemble%x(:, :states, :))

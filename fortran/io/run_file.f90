@@ -15,6 +15,7 @@ module da_io_run_file
    use da_base_timer, only: phase_output
    use da_io_field_buffer, only: field_buffer_type, new_field_buffer
    use da_io_feedback_buffer, only: feedback_buffer_type, new_feedback_buffer
+   use da_io_losses, only: write_losses
    use da_io_netcdf_status, only: expect_written
    use da_io_run_layout, only: run_file_config, run_description_type, define_layout, &
       write_coordinates, write_statistics, fields_of, field_names
@@ -36,6 +37,8 @@ module da_io_run_file
       integer, private :: members_variable = -1
       integer, private :: scores_written = 0
       logical, private :: has_score(scores_kept) = .true.
+      logical, private :: has_truth = .false.
+      real(wp), private :: lost_above = 1
       type(field_buffer_type), private :: field_buffer
       type(field_buffer_type), private :: carried_buffer
       type(feedback_buffer_type), private :: feedback_buffer
@@ -78,6 +81,7 @@ contains
       if (.not. allocated(error)) then
          call define_layout(self%id, domain, config, run, error)
          call define_tables(self%id, config%path, record, error)
+         call write_losses(self%id, config%path, run%has_truth, run%lost_above, 0, record, error)
          call expect_written(nf90mpi_enddef(self%id), config%path, 'cannot be laid out', error)
          if (.not. allocated(error)) call prepare(self, domain, run, error)
          if (.not. allocated(error)) call write_coordinates(self%id, domain, config, run, error)
@@ -134,6 +138,8 @@ contains
 
       self%cycles = run%cycles
       self%has_score = run%has_score
+      self%has_truth = run%has_truth
+      self%lost_above = run%lost_above
       do score = 1, scores_kept
          if (.not. self%has_score(score)) cycle
          call expect_written(nf90mpi_inq_varid(self%id, trim(score_names(score)), &
@@ -287,6 +293,8 @@ contains
                self%cycles), self%config%path, error)
       end do
       call write_table_statistics(self%id, self%config%path, record, error)
+      call write_losses(self%id, self%config%path, self%has_truth, self%lost_above, self%cycles, &
+                        record, error)
       call expect_written(nf90mpi_close(self%id), self%config%path, 'cannot be closed', error)
       self%id = -1
       if (domain%communicator%is_root() .and. .not. allocated(error)) then

@@ -52,6 +52,8 @@ module da_io_run_layout
       integer :: components = 1
       integer :: members = 1
       logical :: has_truth = .false.
+      !> Of the analysis RMSE: where a cycle counts as lost.
+      real(wp) :: lost_above = 1
       integer(i8) :: observations = 0
       !> Fields of one component that are carried beside the states, and what they mean.
       character(len=name_length), allocatable :: carried(:)
