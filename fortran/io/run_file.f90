@@ -13,12 +13,13 @@ module da_io_run_file
    use da_base_error, only: error_type, run_error
    use da_base_system, only: rename_file
    use da_base_timer, only: phase_output
-   use da_io_field_buffer, only: field_buffer_type, new_field_buffer
-   use da_io_feedback_buffer, only: feedback_buffer_type, new_feedback_buffer
+   use da_io_field_buffer, only: field_buffer_type, new_field_buffer, field_buffer_memory
+   use da_io_feedback_buffer, only: feedback_buffer_type, new_feedback_buffer, &
+      feedback_buffer_memory
    use da_io_losses, only: write_losses
    use da_io_netcdf_status, only: expect_written
    use da_io_run_layout, only: run_file_config, run_description_type, define_layout, &
-      write_coordinates, write_statistics, fields_of, field_names
+      write_coordinates, write_statistics, fields_of, field_names, field_truth
    use da_io_table_file, only: define_tables, write_axes, read_tables, write_tables, &
       write_table_statistics
    use da_observation_type, only: observations_type
@@ -26,7 +27,7 @@ module da_io_run_file
    use da_verification_scores, only: scores_kept, score_names
    implicit none
    private
-   public :: run_file_type, partial_name
+   public :: run_file_type, partial_name, run_file_memory
 
    type :: run_file_type
       type(run_file_config) :: config
@@ -62,6 +63,26 @@ contains
 
       name = path//'.part'
    end function partial_name
+
+   !> Bytes, at least, that a rank keeps until they are written, with so many observations of a
+   !> cycle on all ranks.
+   pure function run_file_memory(config, domain, components, observations, cycles) result(bytes)
+      type(run_file_config), intent(in) :: config
+      type(domain_type), intent(in) :: domain
+      integer, intent(in) :: components
+      real(wp), intent(in) :: observations
+      integer, intent(in) :: cycles
+      real(wp) :: bytes
+
+      bytes = 0
+      if (config%fields_every > 0) then
+         bytes = field_buffer_memory(domain, components, field_truth - 1, &
+                                     cycles/config%fields_every)
+      end if
+      if (config%feedback) then
+         bytes = bytes + feedback_buffer_memory(domain%communicator%ranks, observations, cycles)
+      end if
+   end function run_file_memory
 
    !> Begin a new file.
    subroutine create(self, domain, config, run, record, error)
