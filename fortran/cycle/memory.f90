@@ -59,26 +59,27 @@ contains
       real(wp), intent(in) :: values
       real(wp), intent(in) :: observations
       real(wp) :: bytes
-      !> Of an observation: what it is, where it lies between points, what the analysis makes of it.
-      integer, parameter :: numbers_an_observation = 12
+      !> What an observation is, its background and its innovation.
+      integer, parameter :: numbers_an_observation = 8
       !> Mean and spread of background and analysis.
       integer, parameter :: fields = 4
       real(wp) :: held
-      real(wp) :: during_analysis
+      real(wp) :: during_cycle
       real(wp) :: during_output
 
-      held = values*(1 + carried_ensembles(config)) + fields*values/config%ensemble%members &
+      held = values*(1 + carried_ensembles(config)) &
              + real(config%cycles, wp)*(scores_kept + config%verification%numbers_a_cycle() &
                                         + config%impact%numbers_a_cycle() &
                                         + config%analysis%diagnosed%numbers_a_cycle()) &
-             + observations*numbers_an_observation*(1 + config%analysis%history)
-      if (config%verification%copies_ensemble()) held = held + values
-      during_analysis = values*config%analysis%copies + observations*config%ensemble%members
+             + observations*numbers_an_observation*config%analysis%history
+      during_cycle = values*config%analysis%copies + fields*values/config%ensemble%members &
+                     + observations*(numbers_an_observation + config%ensemble%members)
+      if (config%verification%copies_ensemble()) during_cycle = during_cycle + values
       during_output = 0
       if (config%checkpoint_every > 0 .and. config%checkpoint_every < config%cycles) then
          during_output = values
       end if
-      bytes = bytes_a_value*(held + max(during_analysis, during_output)) &
+      bytes = bytes_a_value*(held + max(during_cycle, during_output)) &
               + run_file_memory(config%output, domain, config%model%components_in, &
                                 observations*domain%communicator%ranks, config%cycles)
    end function bytes_needed
