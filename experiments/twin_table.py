@@ -12,6 +12,7 @@ import statistics
 import sys
 import tempfile
 import tomllib
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -118,14 +119,17 @@ def run(groups: nml.Groups, seed: int) -> Score | str:
     with tempfile.TemporaryDirectory() as folder:
         seeded = nml.merge(groups, {"cycle": {"seed": seed}})
         try:
-            with dacycle.run(seeded, output="twin.nc", directory=folder) as output:
+            with (
+                warnings.catch_warnings(action="ignore", category=dacycle.LostWarning),
+                dacycle.run(seeded, output="twin.nc", directory=folder) as output,
+            ):
+                if output.attrs.get("lost_at_cycle", 0) > 0:
+                    return Score(math.inf, math.nan)
                 scores = {score.name: score for score in read_scores(output)}
-        except RunError as error:
+        except RunError:
             if missing := not_there(groups["cycle"]["analysis"]):
                 return missing
-            if "not finite" not in error.message:
-                raise
-            return Score(math.inf, math.nan)
+            raise
     return Score(scores["analysis_rmse"].mean, scores["analysis_rmse"].standard_error)
 
 

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -23,17 +24,19 @@ DaCycle = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="session", autouse=True)
-def open_mpi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def open_mpi() -> Iterator[None]:
     """Open MPI looks for no fabrics, which takes most of a start, and keeps its files apart.
 
     Processes that start without mpirun share a folder with all others of their user, and may fall
-    over each other there. (Names for Open MPI 4, then 5.)
+    over each other there. (Names for Open MPI 4, then 5.) Its path is short: sockets lie in it.
     """
-    folder = str(tmp_path_factory.mktemp("mpi"))
-    with pytest.MonkeyPatch.context() as patch:
+    with (
+        tempfile.TemporaryDirectory(prefix="da-", ignore_cleanup_errors=True) as folder,
+        pytest.MonkeyPatch.context() as patch,
+    ):
         patch.setenv("OMPI_MCA_pml", "ob1")
-        patch.setenv("OMPI_MCA_orte_tmpdir_base", folder)
-        patch.setenv("PRTE_MCA_prte_tmpdir_base", folder)
+        for name in ("OMPI_MCA_orte_tmpdir_base", "PRTE_MCA_prte_tmpdir_base"):
+            patch.setenv(name, folder)
         yield
 
 

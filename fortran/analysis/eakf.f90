@@ -27,6 +27,7 @@ contains
 
       self%name = 'eakf'
       self%localisation = localisation
+      self%copies = 1
    end function new_eakf
 
    pure function columns_for(self, members) result(columns)

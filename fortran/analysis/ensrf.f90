@@ -55,6 +55,7 @@ contains
       self%name = 'ensrf'
       self%rotation = config%rotation
       self%localisation = localisation
+      self%copies = 1
    end function new_ensrf
 
    pure function columns_for(self, members) result(columns)

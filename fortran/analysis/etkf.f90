@@ -7,7 +7,7 @@
 module da_analysis_etkf
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
-   use da_base_error, only: error_type, run_error
+   use da_base_error, only: error_type, lost_error
    use da_base_inverse_root, only: apply_inverse_root
    use da_base_linear_algebra, only: identity
    use da_base_namelists, only: namelists_type
@@ -72,7 +72,7 @@ contains
       n = ensemble%members
       call project_observations(domain, observations, anomalies, innovations, gram, weights)
       if (.not. all(abs(gram) <= huge(gram))) then
-         call run_error(error, 'the ensemble is not finite any more: it has diverged')
+         call lost_error(error)
          return
       end if
       if (self%rotation) then

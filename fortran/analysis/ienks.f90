@@ -8,7 +8,7 @@
 module da_analysis_ienks
    use da_base_kinds, only: wp, i8
    use da_base_domain, only: domain_type
-   use da_base_error, only: error_type, run_error
+   use da_base_error, only: error_type, lost_error
    use da_base_inverse_root, only: apply_inverse_root
    use da_base_linear_algebra, only: identity
    use da_base_mean_root, only: random_inverse_root, root_and_inverse
@@ -287,7 +287,7 @@ contains
          cost = 0.5_wp*(prior_cost(prior, n, remaining, w) + squares)
          if (.not. cost <= lowest*(1 + rise_allowed)) then
             if (iteration == 1) then
-               call run_error(error, 'the ensemble is not finite any more: it has diverged')
+               call lost_error(error)
                return
             end if
             step = 0.5_wp*step

@@ -3,7 +3,7 @@
 module da_analysis_letkf_core
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
-   use da_base_error, only: error_type, run_error
+   use da_base_error, only: error_type, lost_error
    use da_base_inverse_root, only: inverse_root_nodes
    use da_base_tridiagonal_kernels, only: lanes, tridiagonalise, reflect_forwards, solve_shifted
    use da_analysis_letkf_kernels, only: stride, local_gram
@@ -74,7 +74,7 @@ contains
       end do
       call domain%communicator%maxima(largest)
       if (largest(1) > most_precise) then
-         call run_error(error, 'the ensemble is not finite any more: it has diverged')
+         call lost_error(error)
          return
       end if
       call inverse_root_nodes(2.0_wp**exponent(1 + largest(1)*largest(2)), tolerance, work%shifts, &

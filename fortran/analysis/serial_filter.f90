@@ -7,7 +7,7 @@
 module da_analysis_serial_filter
    use da_base_kinds, only: wp, i8
    use da_base_domain, only: domain_type
-   use da_base_error, only: error_type, run_error
+   use da_base_error, only: error_type, lost_error
    use da_base_random, only: random_key_type
    use da_base_tridiagonal_kernels, only: lanes
    use da_analysis_ensemble_filter, only: ensemble_filter_type
@@ -134,7 +134,7 @@ contains
 
       far = merge(0, 1, all(abs(anomalies) <= farthest) .and. all(abs(innovations) <= farthest))
       call domain%communicator%maxima(far)
-      if (far(1) > 0) call run_error(error, 'the ensemble is not finite any more: it has diverged')
+      if (far(1) > 0) call lost_error(error)
    end subroutine check_divergence
 
    !> The chunks that hold the slab's own targets, from the members' values or back to them.

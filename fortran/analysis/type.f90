@@ -33,6 +33,8 @@ module da_analysis_type
       logical :: augments = .false.
       !> Whether it has an adjoint, which tells the observations' impact on forecasts.
       logical :: tells_impact = .false.
+      !> Ensembles of states, at least, that an analysis makes beside the one it is given.
+      integer :: copies = 0
       type(study_config) :: studied
       type(diagnostics_config) :: diagnosed
    contains

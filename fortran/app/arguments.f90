@@ -128,6 +128,7 @@ contains
              newline// &
              'exit status'//newline// &
              '  0 done   1 the run or a check failed   2 the input is wrong'//newline// &
+             '  3 the ensemble was lost: not finite any more; the output is complete'//newline// &
              '  143 stopped by SIGTERM after a checkpoint'
    end function help_text
 end module da_app_arguments

@@ -6,7 +6,7 @@ program da_cycle
    use da_app_version, only: version
    use da_base_communicator, only: communicator_type, start_communication, stop_communication
    use da_base_error, only: error_type
-   use da_base_interrupt, only: watch_for_interrupt, status_terminated
+   use da_base_interrupt, only: watch_for_interrupt, take_file_limit_as_error, status_terminated
    use da_base_system, only: keep_memory, one_thread, output_is_watched
    use da_cycle_checks, only: check_adjoint
    use da_cycle_config, only: config_type, default_namelist
@@ -28,6 +28,7 @@ program da_cycle
    stopped = .false.
    call one_thread()
    call keep_memory()
+   call take_file_limit_as_error()
    call start_communication(communicator, error)
    call watch_for_interrupt(communicator%is_root())
    if (.not. allocated(error)) call read_arguments(arguments, error)

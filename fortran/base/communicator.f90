@@ -4,9 +4,10 @@ module da_base_communicator
    use mpi_f08, only: MPI_Comm, MPI_COMM_WORLD, MPI_COMM_SELF, MPI_Init, MPI_Finalize, &
       MPI_Comm_rank, MPI_Comm_size, &
       MPI_Allreduce, MPI_Bcast, MPI_Exscan, MPI_Sendrecv, MPI_Alltoall, MPI_Alltoallv, &
-      MPI_Allgather, MPI_Allgatherv, &
+      MPI_Allgather, MPI_Allgatherv, MPI_Comm_split_type, MPI_Comm_free, &
       MPI_IN_PLACE, MPI_DOUBLE_PRECISION, MPI_INTEGER, MPI_INTEGER8, MPI_CHARACTER, &
-      MPI_MAX, MPI_MIN, MPI_SUM, MPI_PROC_NULL, MPI_STATUS_IGNORE
+      MPI_MAX, MPI_MIN, MPI_SUM, MPI_PROC_NULL, MPI_STATUS_IGNORE, &
+      MPI_COMM_TYPE_SHARED, MPI_INFO_NULL
    use da_base_kinds, only: wp, i8
    use da_base_error, only: error_type, input_error
    use da_base_system, only: environment, set_environment
@@ -34,14 +35,17 @@ module da_base_communicator
       procedure :: route
       procedure :: gather_rows
       procedure :: agree
+      procedure :: ranks_of_node
    end type communicator_type
 
 contains
 
    !> Start MPI, with ROMIO for parallel files: Open MPI's own I/O guards a file by a semaphore of
    !> its name on the node, and where a run was killed inside, the next one waits for ever. A run of
-   !> one rank starts without a daemon. Also refuses a launcher that MPI does not know, which would
-   !> start N copies of a run of one rank.
+   !> one rank starts without a daemon, and without Open MPI's folder for a session: that lies in
+   !> one of the host and user, and a run that ends may remove it while another makes its own. Also
+   !> refuses a launcher of another MPI, which would start N copies of a run of one rank. One
+   !> rank looks for no fabrics, which takes most of a start.
    subroutine start_communication(self, error)
       type(communicator_type), intent(out) :: self
       type(error_type), allocatable, intent(out) :: error
@@ -54,6 +58,10 @@ contains
 
       call set_environment('OMPI_MCA_io_ompio_priority', '1')
       call set_environment('OMPI_MCA_ess_singleton_isolated', '1')
+      if (.not. is_launched()) then
+         call set_environment('OMPI_MCA_orte_create_session_dirs', '0')
+         call set_environment('OMPI_MCA_pml', 'ob1')
+      end if
       call MPI_Init()
       self%mpi = MPI_COMM_WORLD
       call MPI_Comm_rank(self%mpi, self%rank)
@@ -70,6 +78,19 @@ contains
       end do
       call check_slurm(self%ranks, error)
    end subroutine start_communication
+
+   !> Whether some launcher made this process a rank of a job.
+   function is_launched() result(yes)
+      logical :: yes
+      character(len=20), parameter :: told(5) = [character(len=20) :: 'OMPI_COMM_WORLD_SIZE', &
+         'PMIX_RANK', 'PMI_RANK', 'PMI_FD', 'SLURM_STEP_ID']
+      integer :: i
+
+      yes = .false.
+      do i = 1, size(told)
+         if (len(environment(trim(told(i)))) > 0) yes = .true.
+      end do
+   end function is_launched
 
    !> srun without a PMI that MPI knows starts copies of a run, each of one rank. Its variables say
    !> nothing of what mpirun started inside of a job.
@@ -325,4 +346,17 @@ contains
       error%message = message
       error%status = status(1)
    end subroutine agree
+
+   !> How many ranks share the memory of this one's node. Collective.
+   function ranks_of_node(self) result(ranks)
+      class(communicator_type), intent(in) :: self
+      integer :: ranks
+      type(MPI_Comm) :: node
+
+      ranks = 1
+      if (self%ranks == 1) return
+      call MPI_Comm_split_type(self%mpi, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, node)
+      call MPI_Comm_size(node, ranks)
+      call MPI_Comm_free(node)
+   end function ranks_of_node
 end module da_base_communicator

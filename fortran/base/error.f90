@@ -2,11 +2,12 @@
 module da_base_error
    implicit none
    private
-   public :: error_type, input_error, run_error
-   public :: status_failed, status_bad_input
+   public :: error_type, input_error, run_error, lost_error
+   public :: status_failed, status_bad_input, status_lost
 
    integer, parameter :: status_failed = 1
    integer, parameter :: status_bad_input = 2
+   integer, parameter :: status_lost = 3
 
    !> Unallocated means that all is well.
    type :: error_type
@@ -35,4 +36,14 @@ contains
       error%message = message
       error%status = status_failed
    end subroutine run_error
+
+   !> The ensemble is not finite any more: what became of the filter, and no fault of the run.
+   subroutine lost_error(error)
+      type(error_type), allocatable, intent(out) :: error
+
+      allocate (error)
+      error%message = 'the ensemble is not finite any more (is the model''s dt too long, or '// &
+                      'has the filter diverged?)'
+      error%status = status_lost
+   end subroutine lost_error
 end module da_base_error

@@ -1,15 +1,19 @@
-!> SIGTERM: ends a run at once as long as it has nothing to lose, and later after a checkpoint.
+!> SIGTERM ends a run at once as long as it has nothing to lose, and later after a checkpoint. A file
+!> that may not grow any more is an error of its write, which names it, in place of the program's end.
 !>
 !> With the mutable module variables of dacycle: a signal handler has no other place to look at.
 module da_base_interrupt
-   use, intrinsic :: iso_c_binding, only: c_char, c_int, c_null_char, c_size_t, c_funptr, &
-      c_funloc
+   use, intrinsic :: iso_c_binding, only: c_char, c_int, c_intptr_t, c_null_char, c_size_t, &
+      c_funptr, c_funloc
    implicit none
    private
    public :: watch_for_interrupt, wait_for_checkpoints, interrupted, remove_when_interrupted
-   public :: status_terminated
+   public :: take_file_limit_as_error, status_terminated
 
    integer(c_int), parameter :: sigterm = 15
+   !> Of Linux, on all but a few old processors.
+   integer(c_int), parameter :: sigxfsz = 25
+   integer(c_intptr_t), parameter :: sig_ign = 1
    !> As shells report a process that this signal ended.
    integer, parameter :: status_terminated = 128 + 15
    character(len=*), parameter :: farewell = 'stopped by SIGTERM; nothing was written'//achar(10)
@@ -76,6 +80,13 @@ contains
       doomed(len(path) + 1, doomed_files + 1) = c_null_char
       doomed_files = doomed_files + 1
    end subroutine remove_when_interrupted
+
+   !> With SIGXFSZ ignored a write beyond `ulimit -f` fails with EFBIG.
+   subroutine take_file_limit_as_error()
+      type(c_funptr) :: previous
+
+      previous = c_signal(sigxfsz, transfer(sig_ign, previous))
+   end subroutine take_file_limit_as_error
 
    !> True once SIGTERM has arrived on this rank.
    function interrupted() result(yes)

@@ -2,7 +2,7 @@
 !> rotations.
 module da_base_linear_algebra
    use da_base_kinds, only: wp, i8
-   use da_base_error, only: error_type, run_error
+   use da_base_error, only: error_type, run_error, lost_error
    use da_base_random, only: random_key_type, normals
    use da_base_text, only: to_text
    implicit none
@@ -53,7 +53,7 @@ contains
       integer :: info
 
       if (.not. all(abs(a) <= huge(a))) then
-         call run_error(error, 'the ensemble is not finite any more: it has diverged')
+         call lost_error(error)
          return
       end if
       self%vectors = a

@@ -1,14 +1,15 @@
-!> The text of a namelist file, cut into groups, keys and values.
+!> The text of a namelist file as groups, keys and values.
 !>
 !> Fortran's own namelist input reports most mistakes as "End of file" and none with its key; here
 !> each mistake keeps its line. Accepted: `&group`, `key = value, value 3*value`, strings in either
 !> quote, comments from `!`, `/` or `&end`.
 module da_base_namelist_text
    use da_base_error, only: error_type, input_error
-   use da_base_text, only: lower, to_text
+   use da_base_namelist_tokens, only: token_type, word, string, tokenise, at, brief
+   use da_base_text, only: lower, quoted, to_text
    implicit none
    private
-   public :: value_type, entry_type, group_type, parse_namelists
+   public :: value_type, entry_type, group_type, parse_namelists, shown
 
    !> One value as it was written.
    type :: value_type
@@ -31,22 +32,11 @@ module da_base_namelist_text
       logical :: used = .false.
    end type group_type
 
-   type :: token_type
-      character(len=:), allocatable :: text
-      character(len=1) :: kind = ' '
-      integer :: line = 0
-   end type token_type
-
-   character(len=1), parameter :: word = 'w'
-   character(len=1), parameter :: string = 's'
-   character(len=1), parameter :: newline = achar(10)
-   character(len=*), parameter :: blanks = ' '//achar(9)//achar(10)//achar(13)
-   !> None of them belongs into a text file.
-   character(len=*), parameter :: control_characters = achar(0)//achar(1)//achar(2)//achar(3)// &
-      achar(4)//achar(5)//achar(6)//achar(7)//achar(8)//achar(14)//achar(15)//achar(16)//achar(127)
-   !> With it some editors begin a file in UTF-8.
-   character(len=*), parameter :: byte_order_mark = char(239)//char(187)//char(191)
-   character(len=*), parameter :: delimiters = blanks//',=/!&''"'
+   !> Values of a key, `n*value` counted n times: more are a slip of the pen.
+   integer, parameter :: most_values = 1000000
+   !> Of a group, likewise.
+   integer, parameter :: most_keys = 1000
+   integer, parameter :: most_groups = 1000
 
 contains
 
@@ -57,53 +47,74 @@ contains
       type(group_type), allocatable, intent(out) :: groups(:)
       type(error_type), allocatable, intent(out) :: error
       type(token_type), allocatable :: tokens(:)
-      type(group_type), allocatable :: group
       integer :: i
       integer :: g
+      integer :: other
 
-      if (scan(text, control_characters) > 0) then
-         call input_error(error, file//': is not a text file (a namelist is needed)')
-         return
-      end if
       call tokenise(text, file, tokens, error)
       if (allocated(error)) return
-      allocate (groups(0))
+      allocate (groups(count_groups(tokens)))
       i = 1
+      g = 0
       do while (i <= size(tokens))
          if (tokens(i)%kind /= '&') then
-            call input_error(error, at(file, tokens(i)%line)//"'"//tokens(i)%text// &
+            call input_error(error, at(file, tokens(i)%line)//"'"//brief(tokens(i)%text)// &
                              "' stands outside "// &
                              'a group (a group begins with &name and ends with /)')
             return
          end if
-         call parse_group(tokens, file, i, group, error)
+         if (g == most_groups) then
+            call input_error(error, at(file, tokens(i)%line)//'the file has more than '// &
+                             to_text(most_groups)//' groups; there are not so many')
+            return
+         end if
+         g = g + 1
+         call parse_group(tokens, file, i, groups(g), error)
          if (allocated(error)) return
-         do g = 1, size(groups)
-            if (groups(g)%name == group%name) then
-               call input_error(error, at(file, group%line)//'&'//group%name// &
+         do other = 1, g - 1
+            if (groups(other)%name == groups(g)%name) then
+               call input_error(error, at(file, groups(g)%line)//'&'//brief(groups(g)%name)// &
                                 ' is given a second '// &
-                                'time (first in line '//to_text(groups(g)%line)//')')
+                                'time (first in line '//to_text(groups(other)%line)//')')
                return
             end if
          end do
-         groups = [groups, group]
       end do
    end subroutine parse_namelists
+
+   !> How many groups a file has, if it has no mistake.
+   pure function count_groups(tokens) result(number)
+      type(token_type), intent(in) :: tokens(:)
+      integer :: number
+      logical :: inside
+      integer :: i
+
+      number = 0
+      inside = .false.
+      do i = 1, size(tokens)
+         if (inside .and. (tokens(i)%kind == '/' .or. tokens(i)%kind == '&')) then
+            inside = .false.
+         else if (tokens(i)%kind == '&') then
+            inside = .true.
+            number = number + 1
+         end if
+      end do
+   end function count_groups
 
    !> The group whose `&` is token i; i moves on behind its end.
    subroutine parse_group(tokens, file, i, group, error)
       type(token_type), intent(in) :: tokens(:)
       character(len=*), intent(in) :: file
       integer, intent(inout) :: i
-      type(group_type), allocatable, intent(out) :: group
+      type(group_type), intent(inout) :: group
       type(error_type), allocatable, intent(out) :: error
-      type(entry_type), allocatable :: entry
       integer :: e
+      integer :: other
 
-      allocate (group)
       group%line = tokens(i)%line
       group%name = tokens(i)%text
-      allocate (group%entries(0))
+      allocate (group%entries(count_entries(tokens(i + 1:))))
+      e = 0
       if (len(group%name) == 0) then
          call input_error(error, at(file, group%line)//'& without the name of a group')
          return
@@ -113,29 +124,51 @@ contains
          if (tokens(i)%kind == '/') exit
          if (tokens(i)%kind == '&') then
             if (tokens(i)%text == 'end') exit
-            call input_error(error, at(file, tokens(i)%line)//'&'//tokens(i)%text// &
-                             ' begins before '// &
-                             "the '/' that ends &"//group%name//' (line '//to_text(group%line)//')')
+            call input_error(error, at(file, tokens(i)%line)//'&'//brief(tokens(i)%text)// &
+                             " begins before the '/' that ends &"//brief(group%name)//' (line '// &
+                             to_text(group%line)//')')
             return
          end if
-         call parse_entry(tokens, file, group%name, i, entry, error)
+         if (e == most_keys) then
+            call input_error(error, at(file, tokens(i)%line)//'&'//brief(group%name)// &
+                             ' has more than '//to_text(most_keys)//' keys; no group has so many')
+            return
+         end if
+         e = min(e + 1, size(group%entries))
+         call parse_entry(tokens, file, group%name, i, group%entries(e), error)
          if (allocated(error)) return
-         do e = 1, size(group%entries)
-            if (group%entries(e)%key == entry%key) then
-               call input_error(error, at(file, entry%line)//'&'//group%name//' '//entry%key// &
+         do other = 1, e - 1
+            if (group%entries(other)%key == group%entries(e)%key) then
+               call input_error(error, at(file, group%entries(e)%line)//'&'//brief(group%name)// &
+                                ' '//brief(group%entries(e)%key)// &
                                 ' is given a second time (first in line '// &
-                                to_text(group%entries(e)%line)//')')
+                                to_text(group%entries(other)%line)//')')
                return
             end if
          end do
-         group%entries = [group%entries, entry]
       end do
       if (i > size(tokens)) then
-         call input_error(error, at(file, group%line)//'&'//group%name//" is not ended by '/'")
+         call input_error(error, at(file, group%line)//'&'//brief(group%name)// &
+                          " is not ended by '/'")
          return
       end if
       i = i + 1
    end subroutine parse_group
+
+   !> How many keys the group at the head of the tokens has, if it has no mistake; at least one for
+   !> the entry that has one.
+   pure function count_entries(tokens) result(number)
+      type(token_type), intent(in) :: tokens(:)
+      integer :: number
+      integer :: i
+
+      number = 0
+      do i = 1, size(tokens)
+         if (tokens(i)%kind == '/' .or. tokens(i)%kind == '&') exit
+         if (tokens(i)%kind == '=') number = number + 1
+      end do
+      if (i > 1) number = max(number, 1)
+   end function count_entries
 
    !> The `key = values` that begins at token i; i moves on behind its last value.
    subroutine parse_entry(tokens, file, group, i, entry, error)
@@ -143,48 +176,60 @@ contains
       character(len=*), intent(in) :: file
       character(len=*), intent(in) :: group
       integer, intent(inout) :: i
-      type(entry_type), allocatable, intent(out) :: entry
+      type(entry_type), intent(inout) :: entry
       type(error_type), allocatable, intent(out) :: error
+      integer :: values
+      integer :: first
       logical :: comma
 
-      allocate (entry)
       entry%line = tokens(i)%line
       entry%key = lower(tokens(i)%text)
-      allocate (entry%values(0))
+      values = 0
       if (tokens(i)%kind /= word .or. .not. is_equals(i + 1)) then
-         call input_error(error, at(file, entry%line)//'&'//group//" has '"//tokens(i)%text// &
+         call input_error(error, at(file, entry%line)//'&'//brief(group)//" has '"// &
+                          brief(tokens(i)%text)// &
                           "' where 'key = value' should stand")
          return
       end if
       if (index(entry%key, '(') > 0 .or. index(entry%key, '%') > 0) then
-         call input_error(error, at(file, entry%line)//'&'//group//' '//entry%key// &
-                          ': elements cannot be set one by one; give all values in one list')
+         call input_error(error, at(file, entry%line)//'&'//brief(group)//' '// &
+                          brief(entry%key)//': elements cannot be set one by one; give all '// &
+                          'values in one list')
          return
       end if
       i = i + 2
+      first = i
       comma = .false.
       do while (i <= size(tokens))
          select case (tokens(i)%kind)
          case (',')
-            if (comma .or. size(entry%values) == 0) exit
+            if (comma .or. values == 0) exit
             comma = .true.
          case (word, string)
             if (is_equals(i + 1)) exit
-            call append(entry%values, tokens(i))
+            values = values + min(repeats_of(tokens(i)), most_values + 1)
             comma = .false.
          case default
             exit
          end select
+         if (values > most_values) exit
          i = i + 1
       end do
+      if (values > most_values) then
+         call input_error(error, at(file, entry%line)//'&'//brief(group)//' '// &
+                          brief(entry%key)//' has more than '//to_text(most_values)//' values')
+         return
+      end if
       if (i <= size(tokens)) then
-         if (tokens(i)%kind == ',') entry%values = entry%values(:0)
-         if (tokens(i)%kind == '=') entry%values = entry%values(:0)
+         if (tokens(i)%kind == ',' .or. tokens(i)%kind == '=') values = 0
       end if
-      if (size(entry%values) == 0) then
-         call input_error(error, at(file, entry%line)//'&'//group//' '//entry%key// &
-                          ' has an empty value')
+      if (values == 0) then
+         call input_error(error, at(file, entry%line)//'&'//brief(group)//' '// &
+                          brief(entry%key)//' has an empty value')
+         return
       end if
+      allocate (entry%values(values))
+      call take_values(tokens(first:i - 1), entry%values)
 
    contains
 
@@ -197,125 +242,68 @@ contains
       end function is_equals
    end subroutine parse_entry
 
-   !> A value, or the n values of `n*value`.
-   pure subroutine append(values, token)
-      type(value_type), allocatable, intent(inout) :: values(:)
+   !> The values of a key, commas left out; `n*value` gives n.
+   pure subroutine take_values(tokens, values)
+      type(token_type), intent(in) :: tokens(:)
+      type(value_type), intent(inout) :: values(:)
+      integer :: repeats
+      integer :: last
+      integer :: v
+      integer :: i
+
+      last = 0
+      do i = 1, size(tokens)
+         if (tokens(i)%kind == ',') cycle
+         repeats = repeats_of(tokens(i))
+         do v = last + 1, last + repeats
+            values(v)%is_string = tokens(i)%kind == string
+            values(v)%text = tokens(i)%text
+            if (is_repeated(tokens(i))) values(v)%text = after_star(tokens(i)%text)
+         end do
+         last = last + repeats
+      end do
+   end subroutine take_values
+
+   !> Whether a token is `n*value` with a whole n of at least one.
+   pure function is_repeated(token) result(yes)
       type(token_type), intent(in) :: token
-      integer, parameter :: most_repeats = 1000000
-      type(value_type) :: value
+      logical :: yes
       integer :: star
+
+      yes = .false.
+      if (token%kind /= word) return
+      star = index(token%text, '*')
+      if (star < 2) return
+      yes = verify(token%text(:star - 1), '0123456789') == 0 &
+            .and. verify(token%text(:star - 1), '0') > 0
+   end function is_repeated
+
+   !> How many values a token stands for; a number too large to read is more than any list has.
+   pure function repeats_of(token) result(repeats)
+      type(token_type), intent(in) :: token
       integer :: repeats
       integer :: status
 
-      value%text = token%text
-      value%is_string = token%kind == string
       repeats = 1
-      star = index(token%text, '*')
-      if (token%kind == word .and. star > 1) then
-         read (token%text(:star - 1), *, iostat=status) repeats
-         if (status == 0 .and. repeats >= 1 .and. repeats <= most_repeats) then
-            value%text = token%text(star + 1:)
-         else
-            repeats = 1
-         end if
-      end if
-      values = [values, spread(value, 1, repeats)]
-   end subroutine append
+      if (.not. is_repeated(token)) return
+      read (token%text(:index(token%text, '*') - 1), *, iostat=status) repeats
+      if (status /= 0) repeats = most_values + 1
+   end function repeats_of
 
-   subroutine tokenise(text, file, tokens, error)
+   pure function after_star(text) result(value)
       character(len=*), intent(in) :: text
-      character(len=*), intent(in) :: file
-      type(token_type), allocatable, intent(out) :: tokens(:)
-      type(error_type), allocatable, intent(out) :: error
-      type(token_type) :: token
-      integer :: line
-      integer :: i
-      integer :: length
+      character(len=:), allocatable :: value
 
-      allocate (tokens(0))
-      line = 1
-      i = 1
-      if (index(text, byte_order_mark) == 1) i = 1 + len(byte_order_mark)
-      do while (i <= len(text))
-         length = 1
-         token%line = line
-         select case (text(i:i))
-         case (newline)
-            line = line + 1
-         case (' ', achar(9), achar(13))
-            continue
-         case ('!')
-            length = span(text(i:), newline)
-         case ("'", '"')
-            call read_string(text(i:), token%text, length)
-            if (length == 0) then
-               call input_error(error, at(file, line)//'a string is not closed by '//text(i:i))
-               return
-            end if
-            token%kind = string
-            tokens = [tokens, token]
-         case ('&')
-            length = 1 + span(text(i + 1:), delimiters)
-            token%kind = '&'
-            token%text = lower(text(i + 1:i + length - 1))
-            tokens = [tokens, token]
-         case (',', '=', '/')
-            token%kind = text(i:i)
-            token%text = text(i:i)
-            tokens = [tokens, token]
-         case default
-            length = span(text(i:), delimiters)
-            token%kind = word
-            token%text = text(i:i + length - 1)
-            tokens = [tokens, token]
-         end select
-         i = i + length
-      end do
-   end subroutine tokenise
+      value = text(index(text, '*') + 1:)
+   end function after_star
 
-   !> Number of characters before the first of a set (all, where there is none).
-   pure function span(text, set) result(length)
-      character(len=*), intent(in) :: text
-      character(len=*), intent(in) :: set
-      integer :: length
+   !> A value as a message repeats it.
+   pure function shown(value) result(text)
+      type(value_type), intent(in) :: value
+      character(len=:), allocatable :: text
 
-      length = scan(text, set) - 1
-      if (length < 0) length = len(text)
-   end function span
+      text = brief(value%text)
+      if (value%is_string) text = quoted(text)
+   end function shown
 
-   !> The string constant at the head of a text, doubled quotes undone; length 0 if its line ends
-   !> first.
-   pure subroutine read_string(text, value, length)
-      character(len=*), intent(in) :: text
-      character(len=:), allocatable, intent(out) :: value
-      integer, intent(out) :: length
-      integer :: i
-
-      value = ''
-      i = 2
-      do while (i <= len(text))
-         if (text(i:i) == newline) exit
-         if (text(i:i) == text(1:1)) then
-            if (i == len(text)) then
-               length = i
-               return
-            else if (text(i + 1:i + 1) /= text(1:1)) then
-               length = i
-               return
-            end if
-            i = i + 1
-         end if
-         value = value//text(i:i)
-         i = i + 1
-      end do
-      length = 0
-   end subroutine read_string
-
-   pure function at(file, line) result(place)
-      character(len=*), intent(in) :: file
-      integer, intent(in) :: line
-      character(len=:), allocatable :: place
-
-      place = file//', line '//to_text(line)//': '
-   end function at
 end module da_base_namelist_text

@@ -4,13 +4,17 @@
 module da_base_namelists
    use da_base_kinds, only: wp
    use da_base_error, only: error_type, input_error
-   use da_base_namelist_text, only: group_type, entry_type, value_type, parse_namelists
+   use da_base_namelist_text, only: group_type, value_type, parse_namelists, shown
    use da_base_text, only: to_text, lower, join, quoted, pad
    implicit none
    private
    public :: namelists_type, new_namelists, new_documentation, name_length
 
    integer, parameter :: name_length = 40
+   !> Sizes of a number in a namelist, unless it is zero: what lies beyond means nothing in a model
+   !> of numbers of order one, and its square or its product with another may be infinite, or zero.
+   real(wp), parameter :: largest = 1.0e9_wp
+   real(wp), parameter :: smallest = 1.0e-30_wp
    !> Of a line of documentation.
    integer, parameter :: widest = 100
    character(len=1), parameter :: newline = achar(10)
@@ -278,15 +282,16 @@ contains
          if (written%is_string) then
             value = trim(written%text)
          else
-            call self%reject(key, '= '//written%text//": a string in quotes is needed: '"// &
-                             written%text//"'")
+            call self%reject(key, '= '//shown(written)//": a string in quotes is needed: '"// &
+                             shown(written)//"'")
          end if
       end if
       explained = meaning
       if (present(choices)) then
          explained = meaning//' ('//join(choices)//')'
-         if (.not. any(choices == value)) then
-            call self%reject(key, "= '"//value//"' is not known (known: "//join(choices)//')')
+         if (allocated(written) .and. .not. any(choices == value)) then
+            call self%reject(key, '= '//shown(written)//' is not known (known: '// &
+                             join(choices)//')')
          end if
       end if
       call note(self, key, quoted(value), explained)
@@ -299,7 +304,6 @@ contains
       real(wp), allocatable, intent(inout) :: values(:)
       character(len=*), intent(in) :: meaning
       type(value_type), allocatable :: written(:)
-      character(len=:), allocatable :: list
       integer :: i
 
       call self%values_of(key, written)
@@ -310,13 +314,25 @@ contains
             call convert_real(self, key, written(i), values(i))
          end do
       end if
-      list = ''
-      do i = 1, size(values)
-         if (i > 1) list = list//', '
-         list = list//to_text(values(i))
-      end do
-      call note(self, key, list, meaning)
+      call note(self, key, listed(values), meaning)
    end subroutine get_reals
+
+   !> Numbers as a list, halves joined: the cost of a number does not grow with their number.
+   recursive pure function listed(values) result(list)
+      real(wp), intent(in) :: values(:)
+      character(len=:), allocatable :: list
+      integer :: half
+
+      select case (size(values))
+      case (0)
+         list = ''
+      case (1)
+         list = to_text(values(1))
+      case default
+         half = size(values)/2
+         list = listed(values(:half))//', '//listed(values(half + 1:))
+      end select
+   end function listed
 
    !> A list of words, each of which must be known; what it holds on entry is the default.
    subroutine get_strings(self, key, values, meaning, choices)
@@ -336,10 +352,10 @@ contains
          do i = 1, size(written)
             values(i) = written(i)%text
             if (.not. written(i)%is_string) then
-               call self%reject(key, '= '//written(i)%text//": a string in quotes is needed: '"// &
-                                written(i)%text//"'")
+               call self%reject(key, '= '//shown(written(i))// &
+                                ": a string in quotes is needed: '"//shown(written(i))//"'")
             else if (.not. any(choices == written(i)%text)) then
-               call self%reject(key, "= '"//written(i)%text//"' is not known (known: "// &
+               call self%reject(key, '= '//shown(written(i))//' is not known (known: '// &
                                 join(choices)//')')
             end if
          end do
@@ -360,15 +376,63 @@ contains
       integer :: status
 
       status = 1
-      if (.not. written%is_string .and. verify(lower(written%text), '+-.0123456789de') == 0) then
+      if (.not. written%is_string .and. is_number(lower(written%text))) then
          read (written%text, *, iostat=status) value
       end if
-      if (status == 0 .and. .not. abs(value) <= huge(value)) status = 1
       if (status /= 0) then
          value = 0
          call self%reject(key, '= '//shown(written)//': a number is needed')
+      else if (.not. abs(value) <= largest) then
+         value = 0
+         call self%reject(key, '= '//shown(written)//': must be at most '//to_text(largest)// &
+                          ' in size')
+      else if (abs(value) < smallest .and. scan(mantissa(written%text), '123456789') > 0) then
+         value = 0
+         call self%reject(key, '= '//shown(written)//': must be 0, or at least '// &
+                          to_text(smallest)//' in size')
       end if
    end subroutine convert_real
+
+   !> Whether a text in lower case is a sign, digits with a point among them, and an exponent of e
+   !> or d; Fortran would take more for a number, `1-5` and `1.0, 2.0` among it.
+   pure function is_number(text) result(yes)
+      character(len=*), intent(in) :: text
+      logical :: yes
+      character(len=*), parameter :: digits = '0123456789'
+      character(len=:), allocatable :: rest
+      integer :: point
+
+      yes = .false.
+      rest = unsigned(mantissa(text))
+      point = index(rest, '.')
+      if (verify(rest, digits//'.') > 0 .or. scan(rest, digits) == 0) return
+      if (point > 0 .and. index(rest, '.', back=.true.) /= point) return
+      if (len(mantissa(text)) == len(text)) then
+         yes = .true.
+      else
+         rest = unsigned(text(len(mantissa(text)) + 2:))
+         yes = len(rest) > 0 .and. verify(rest, digits) == 0
+      end if
+   end function is_number
+
+   !> What stands before the exponent of a number.
+   pure function mantissa(text) result(head)
+      character(len=*), intent(in) :: text
+      character(len=:), allocatable :: head
+      integer :: mark
+
+      mark = scan(text, 'eEdD')
+      if (mark == 0) mark = len(text) + 1
+      head = text(:mark - 1)
+   end function mantissa
+
+   pure function unsigned(text) result(rest)
+      character(len=*), intent(in) :: text
+      character(len=:), allocatable :: rest
+
+      rest = text
+      if (scan(text, '+-') == 1) rest = text(2:)
+   end function unsigned
 
    subroutine single_value(self, key, written)
       class(namelists_type), intent(inout) :: self
@@ -473,12 +537,4 @@ contains
       text = ''
       if (self%alternative) text = '! '
    end function mark
-
-   pure function shown(written) result(text)
-      type(value_type), intent(in) :: written
-      character(len=:), allocatable :: text
-
-      text = written%text
-      if (written%is_string) text = quoted(written%text)
-   end function shown
 end module da_base_namelists

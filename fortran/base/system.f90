@@ -2,13 +2,12 @@
 module da_base_system
    use, intrinsic :: iso_c_binding, only: c_char, c_int, c_long, c_null_char, c_funptr, c_ptr, &
       c_null_ptr, c_associated, c_f_procpointer
-   use da_base_kinds, only: wp
    implicit none
    private
    public :: rename_file, remove_file, file_exists, writable_directory, directory_of
    public :: program_file
    public :: output_is_watched, environment, set_environment, one_thread, keep_memory
-   public :: peak_memory, available_memory, cores
+   public :: cores
 
    integer(c_int), parameter :: may_write_and_enter = 3
    !> _SC_NPROCESSORS_ONLN of Linux
@@ -207,52 +206,6 @@ contains
 
       status = c_setenv(name//c_null_char, value//c_null_char, keep)
    end subroutine set_environment
-
-   !> The most memory this process has held, in MiB (Linux; zero where it cannot be told).
-   function peak_memory() result(mebibytes)
-      real(wp) :: mebibytes
-      character(len=200) :: line
-      integer :: unit
-      integer :: status
-      integer :: kibibytes
-
-      mebibytes = 0
-      open (newunit=unit, file='/proc/self/status', action='read', status='old', iostat=status)
-      if (status /= 0) return
-      do
-         read (unit, '(a)', iostat=status) line
-         if (status /= 0) exit
-         if (line(:6) == 'VmHWM:') then
-            read (line(7:), *) kibibytes
-            mebibytes = kibibytes/1024.0_wp
-            exit
-         end if
-      end do
-      close (unit)
-   end function peak_memory
-
-   !> Memory that processes of this node can still get, in bytes (Linux; huge where not known).
-   function available_memory() result(bytes)
-      real(wp) :: bytes
-      real(wp), parameter :: kibibyte = 1024
-      character(len=200) :: line
-      integer :: unit
-      integer :: status
-
-      bytes = huge(bytes)
-      open (newunit=unit, file='/proc/meminfo', action='read', status='old', iostat=status)
-      if (status /= 0) return
-      do
-         read (unit, '(a)', iostat=status) line
-         if (status /= 0) exit
-         if (line(:13) == 'MemAvailable:') then
-            read (line(14:), *) bytes
-            bytes = bytes*kibibyte
-            exit
-         end if
-      end do
-      close (unit)
-   end function available_memory
 
    !> Cores of this machine.
    function cores() result(count)

@@ -24,6 +24,8 @@ module da_cycle_config
    private
    public :: config_type, read_config, default_namelist
 
+   character(len=7), parameter :: known_ends(2) = [character(len=7) :: 'end', 'restart']
+
    !> `&cycle`, `&output` and `&checkpoint`, and the objects that the other groups describe.
    type :: config_type
       character(len=:), allocatable :: namelist
@@ -32,6 +34,8 @@ module da_cycle_config
       real(wp) :: interval = 0.05_wp
       integer :: burn_in = 400
       integer :: seed = 1
+      !> What follows when the ensemble is not finite any more.
+      character(len=:), allocatable :: on_loss
       character(len=:), allocatable :: model_name
       character(len=:), allocatable :: analysis_name
       integer :: steps = 1
@@ -174,6 +178,10 @@ contains
                          'first cycles that mean scores leave out; by default 400, at most half', &
                          minimum=0)
       call namelists%get('seed', config%seed, 'of all random numbers', minimum=0)
+      config%on_loss = trim(known_ends(1))
+      call namelists%get('on_loss', config%on_loss, &
+                         'when the ensemble is not finite any more: end the filter (status 3), '// &
+                         'or restart it from a new first ensemble', known_ends)
       call namelists%close_group(error)
    end subroutine read_cycle
 
@@ -272,6 +280,8 @@ contains
                           ': must be less than cycles = '//to_text(config%cycles))
          return
       end if
+      call check_restart(file, config, error)
+      if (allocated(error)) return
       call check_study(file, config, error)
       if (allocated(error)) return
       associate (every => config%analysis%diagnosed%every)
@@ -318,6 +328,21 @@ contains
                           "(source = 'none' in &truth); use 'climatology'")
       end if
    end subroutine check_consistency
+
+   !> A new first ensemble can stand in the middle of a run, but not in that of a window.
+   subroutine check_restart(file, config, error)
+      character(len=*), intent(in) :: file
+      type(config_type), intent(in) :: config
+      type(error_type), allocatable, intent(out) :: error
+
+      if (config%on_loss /= 'restart') return
+      if (config%analysis%window > 0 .or. config%analysis%shift > 1 .or. &
+          config%analysis%lags() > 0) then
+         call input_error(error, file//": &cycle on_loss = 'restart': analysis = '"// &
+                          config%analysis_name//"' works on windows of several cycles, which "// &
+                          "would reach beyond the restart; leave it at 'end'")
+      end if
+   end subroutine check_restart
 
    !> Points and cycles of a study must be among the run's.
    subroutine check_study(file, config, error)

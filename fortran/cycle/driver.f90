@@ -4,7 +4,7 @@ module da_cycle_driver
    use, intrinsic :: iso_fortran_env, only: output_unit
    use da_base_kinds, only: wp, i8
    use da_base_durable, only: durability_type, new_durability
-   use da_base_error, only: error_type, run_error
+   use da_base_error, only: error_type, lost_error, status_lost
    use da_base_interrupt, only: interrupted
    use da_base_system, only: file_exists, remove_file
    use da_base_text, only: to_text
@@ -18,10 +18,13 @@ module da_cycle_driver
    use da_cycle_impact, only: judge_observations, keep_impact
    use da_cycle_lag_scores, only: add_lag_table, score_lags
    use da_cycle_lead_times, only: verify_forecasts
+   use da_cycle_loss, only: add_restart_table, is_finite, check_truth, begin_again, lose, &
+      lost_before, report_loss, end_lost
    use da_cycle_past_truth, only: carry_past_truth, remember_truth
    use da_cycle_progress, only: progress_type, new_progress
    use da_cycle_report, only: report_start, report_end
    use da_cycle_start, only: run_type, begin
+   use da_cycle_verify, only: verify_distribution, verify_regions, score
    use da_cycle_study, only: begin_study, study_cycle, finish_study, abandon_study
    use da_ensemble_type, only: ensemble_type
    use da_io_checkpoint_head, only: checkpoint_head_type
@@ -33,12 +36,8 @@ module da_cycle_driver
    use da_observation_type, only: observations_type
    use da_verification_impact, only: add_impact_tables
    use da_verification_layout, only: new_tables
-   use da_verification_members, only: verify_members
    use da_verification_record, only: record_type, new_record
-   use da_verification_regions, only: region_scores
-   use da_verification_scores, only: state_scores, observation_scores, background_rmse, &
-      analysis_rmse, background_spread, analysis_spread, background_bias, analysis_bias, &
-      innovation_chi2, observations_used, observations_rejected
+   use da_verification_scores, only: analysis_rmse, analysis_spread
    use da_verification_tables, only: tables_type
    implicit none
    private
@@ -83,6 +82,7 @@ contains
          call add_diagnostic_tables(config%analysis%diagnosed, config%analysis%window, &
                                     config%cycles, config%interval, tables)
          call add_fallback_table(config%networks, tables)
+         call add_restart_table(config, tables)
          call new_record(config%cycles, config%burn_in, tables, record)
          ensemble%members = config%ensemble%members
          allocate (ensemble%x(domain%n, config%model%components_in, ensemble%members))
@@ -102,6 +102,7 @@ contains
             end if
             return
          end if
+         record%lost_at = lost_before(record, done)
          call begin_study(config, domain, version, done, head%studies, studies, error)
          if (allocated(error)) return
          call report_start(domain, config, done + 1)
@@ -112,6 +113,7 @@ contains
             call domain%communicator%agree(error)
             if (allocated(error)) exit
             call report_fallback(domain, config, cycle, record%tables, progress)
+            call report_loss(domain, cycle, record, progress)
             call progress%say(cycle, watched(), record%series(cycle, watched_score()))
             if (cycle < config%cycles) stopped = domain%communicator%largest(merge(1, 0, &
                   interrupted())) > 0
@@ -140,6 +142,7 @@ contains
          call system_clock(ended, rate)
          call report_end(domain, config, record, scores_of_run(ensemble, run%true_parameters), &
                          config%cycles - done, real(ended - began, wp)/rate)
+         call end_lost(config, record, error)
       end associate
 
    contains
@@ -158,7 +161,8 @@ contains
       end function watched
    end subroutine run_cycles
 
-   !> From the analysis before to the analysis of `cycle`.
+   !> From the analysis before to the analysis of `cycle`; with an ensemble that is lost, the truth
+   !> and its observations alone.
    subroutine one_cycle(run, cycle, ensemble, record, output, studies, error)
       type(run_type), intent(inout) :: run
       integer, intent(in) :: cycle
@@ -171,12 +175,18 @@ contains
       type(impact_type) :: impact
       type(observations_type), allocatable :: past(:)
       real(wp), allocatable, dimension(:, :, :) :: means, sds
+      logical :: lost
+      logical :: again
 
       associate (config => run%config, domain => run%domain)
-         call config%analysis%forecast(domain, config%model, cycle, ensemble)
-         call run%model_error%disturb_members(domain, cycle, ensemble%x)
-         call run%parameters%walk(domain, cycle, ensemble%x)
+         lost = record%lost_at > 0
+         if (.not. lost) then
+            call config%analysis%forecast(domain, config%model, cycle, ensemble)
+            call run%model_error%disturb_members(domain, cycle, ensemble%x)
+            call run%parameters%walk(domain, cycle, ensemble%x)
+         end if
          call run%truth%advance(domain, cycle, error)
+         call check_truth(run, cycle, error)
          call domain%communicator%agree(error)
          if (allocated(error)) return
          call run%model_error%disturb_truth(domain, cycle, run%truth%x)
@@ -185,62 +195,106 @@ contains
          call run%history%recall(cycle, past)
          call run%history%remember(cycle, observations)
 
-         call domain%timer%start(phase_verification)
-         allocate (means(domain%n, size(ensemble%x, 2), 1), sds(domain%n, size(ensemble%x, 2), 1))
-         call ensemble%mean(means(:, :, 1))
-         call ensemble%spread(means(:, :, 1), sds(:, :, 1))
-         call verify_distribution(run, cycle, 'background', ensemble, record)
-         call domain%timer%stop()
-
-         call study_cycle(config, domain, cycle, observations, ensemble, studies, error)
-         if (allocated(error)) then
-            error%message = 'cycle '//to_text(cycle)//': '//error%message
-            return
-         end if
-         call judge_observations(config, domain, run%truth, run%model_error, cycle, observations, &
-                                 ensemble, impact, error)
-         if (allocated(error)) return
-         call domain%timer%start(phase_analysis)
-         call config%analysis%update_window(domain, cycle, past, observations, ensemble, error)
-         call run%parameters%settle(domain, ensemble%x)
-         call domain%timer%stop()
-         call domain%communicator%agree(error)
-         if (allocated(error)) then
-            error%message = 'cycle '//to_text(cycle)//': '//error%message
-            return
-         end if
+         again = config%on_loss == 'restart'
+         do while (.not. lost)
+            call analyse(run, cycle, ensemble, past, observations, studies, means, sds, impact, &
+                         record, error)
+            if (.not. allocated(error)) exit
+            if (error%status /= status_lost) return
+            deallocate (error)
+            lost = .not. again
+            again = .false.
+            if (.not. lost) call begin_again(run, cycle, ensemble, record%tables)
+         end do
 
          call domain%timer%start(phase_verification)
-         call add_field(means)
-         call add_field(sds)
-         call ensemble%mean(means(:, :, 2))
-         call ensemble%spread(means(:, :, 2), sds(:, :, 2))
-         call take_notes(cycle, ensemble, record%tables)
-         call verify_distribution(run, cycle, 'analysis', ensemble, record)
-         call score(run, cycle, means(:, 1, :), sds(:, 1, :), observations, record, error)
-         call score_estimates(domain, cycle, config%analysis%is_due(cycle), ensemble, &
-                              means(:, :, 2), sds(:, :, 2), run%truth%x, run%true_parameters, &
-                              record)
-         if (run%truth%exists) then
-            call score_lags(config%analysis%lags(), domain, cycle, ensemble, record%tables)
+         if (lost) then
+            if (allocated(means)) deallocate (means, sds)
+            allocate (means(domain%n, size(ensemble%x, 2), 2), &
+                      sds(domain%n, size(ensemble%x, 2), 2))
+            call lose(cycle, ensemble, means, sds, past, observations, record)
+         else
+            call take_notes(cycle, ensemble, record%tables)
+            call verify_distribution(run, cycle, 'analysis', ensemble, record)
+            call score(run, cycle, means(:, 1, :), sds(:, 1, :), observations, record)
+            call score_estimates(domain, cycle, config%analysis%is_due(cycle), ensemble, &
+                                 means(:, :, 2), sds(:, :, 2), run%truth%x, run%true_parameters, &
+                                 record)
+            if (run%truth%exists) then
+               call score_lags(config%analysis%lags(), domain, cycle, ensemble, record%tables)
+            end if
+            call verify_regions(run, cycle, means(:, 1, :), sds(:, 1, :), record)
          end if
          if (run%truth%exists) call remember_truth(cycle, run%truth%x(:, :, 1), ensemble)
-         call verify_regions(run, cycle, means(:, 1, :), sds(:, 1, :), record)
          call domain%timer%stop()
-         if (allocated(error)) return
-         call keep_impact(config, domain, cycle, observations, impact, record%tables)
-         call verify_forecasts(config, domain, run%truth, run%model_error, cycle, ensemble, &
-                               record%tables, error)
-         if (allocated(error)) return
-         if (config%output%feedback .and. config%analysis%is_due(cycle)) then
-            call domain%timer%start(phase_observations)
-            call observe_analysis(domain, ensemble, observations)
-            call domain%timer%stop()
-            if (allocated(impact%of_observation)) observations%impact = impact%of_observation
+         if (.not. lost) then
+            call keep_impact(config, domain, cycle, observations, impact, record%tables)
+            call verify_forecasts(config, domain, run%truth, run%model_error, cycle, ensemble, &
+                                  record%tables, error)
+            if (allocated(error)) return
+            if (config%output%feedback .and. config%analysis%is_due(cycle)) then
+               call domain%timer%start(phase_observations)
+               call observe_analysis(domain, ensemble, observations)
+               call domain%timer%stop()
+               if (allocated(impact%of_observation)) observations%impact = impact%of_observation
+            end if
          end if
       end associate
       call write_cycle(run, cycle, means, sds, ensemble, past, observations, output, error)
    end subroutine one_cycle
+
+   !> The background, and its analysis; mean and spread of both. The error of an ensemble that is
+   !> not finite is that of its loss.
+   subroutine analyse(run, cycle, ensemble, past, observations, studies, means, sds, impact, &
+                      record, error)
+      type(run_type), intent(inout) :: run
+      integer, intent(in) :: cycle
+      type(ensemble_type), intent(inout) :: ensemble
+      type(observations_type), intent(inout) :: past(:)
+      type(observations_type), intent(inout) :: observations
+      type(study_file_type), intent(inout) :: studies
+      real(wp), allocatable, intent(out) :: means(:, :, :)
+      real(wp), allocatable, intent(out) :: sds(:, :, :)
+      type(impact_type), intent(out) :: impact
+      type(record_type), intent(inout) :: record
+      type(error_type), allocatable, intent(out) :: error
+
+      associate (config => run%config, domain => run%domain)
+         call domain%timer%start(phase_verification)
+         allocate (means(domain%n, size(ensemble%x, 2), 1), sds(domain%n, size(ensemble%x, 2), 1))
+         call ensemble%mean(means(:, :, 1))
+         call ensemble%spread(means(:, :, 1), sds(:, :, 1))
+         if (.not. (is_finite(means(:, :, 1)) .and. is_finite(sds(:, :, 1)))) then
+            call lost_error(error)
+         end if
+         call domain%communicator%agree(error)
+         if (.not. allocated(error)) call verify_distribution(run, cycle, 'background', ensemble, &
+                                                              record)
+         call domain%timer%stop()
+         if (allocated(error)) return
+
+         call study_cycle(config, domain, cycle, observations, ensemble, studies, error)
+         if (.not. allocated(error)) then
+            call judge_observations(config, domain, run%truth, run%model_error, cycle, &
+                                    observations, ensemble, impact, error)
+            if (allocated(error)) return
+            call domain%timer%start(phase_analysis)
+            call config%analysis%update_window(domain, cycle, past, observations, ensemble, error)
+            call run%parameters%settle(domain, ensemble%x)
+            call domain%timer%stop()
+            call domain%timer%start(phase_verification)
+            call add_field(means)
+            call add_field(sds)
+            call ensemble%mean(means(:, :, 2))
+            call ensemble%spread(means(:, :, 2), sds(:, :, 2))
+            if (.not. (allocated(error) .or. (is_finite(means(:, :, 2)) .and. &
+                                              is_finite(sds(:, :, 2))))) call lost_error(error)
+            call domain%communicator%agree(error)
+            call domain%timer%stop()
+         end if
+         if (allocated(error)) error%message = 'cycle '//to_text(cycle)//': '//error%message
+      end associate
+   end subroutine analyse
 
    !> Room for one field more; not before it is needed: the analysis wants the memory.
    pure subroutine add_field(fields)
@@ -251,76 +305,6 @@ contains
       more(:, :, :size(fields, 3)) = fields
       call move_alloc(more, fields)
    end subroutine add_field
-
-   !> What is verified of the members, of a model with several values a point of the first.
-   subroutine verify_distribution(run, cycle, state, ensemble, record)
-      type(run_type), intent(in) :: run
-      integer, intent(in) :: cycle
-      character(len=*), intent(in) :: state
-      type(ensemble_type), intent(in) :: ensemble
-      type(record_type), intent(inout) :: record
-
-      if (.not. run%config%verification%of_members()) return
-      call verify_members(run%config%verification, run%domain, cycle, state, &
-                          size(ensemble%x, 2), run%truth%x(:, 1, 1), ensemble%x, record%tables)
-   end subroutine verify_distribution
-
-   !> Of background and analysis, in this order.
-   subroutine verify_regions(run, cycle, means, sds, record)
-      type(run_type), intent(in) :: run
-      integer, intent(in) :: cycle
-      real(wp), intent(in) :: means(:, :)
-      real(wp), intent(in) :: sds(:, :)
-      type(record_type), intent(inout) :: record
-      character(len=10), parameter :: states(2) = [character(len=10) :: 'background', 'analysis']
-      real(wp), dimension(size(run%config%verification%regions)) :: rmse, bias, spread
-      integer :: s
-
-      associate (regions => run%config%verification%regions)
-         if (size(regions) == 0) return
-         do s = 1, size(states)
-            if (run%truth%exists) then
-               call region_scores(run%domain, regions, means(:, s), sds(:, s), &
-                                  run%truth%x(:, 1, 1), rmse, bias, spread)
-            else
-               call region_scores(run%domain, regions, means(:, s), sds(:, s), rmse=rmse, &
-                                  bias=bias, spread=spread)
-            end if
-            call record%tables%put(trim(states(s))//'_region_rmse', cycle, rmse)
-            call record%tables%put(trim(states(s))//'_region_bias', cycle, bias)
-            call record%tables%put(trim(states(s))//'_region_spread', cycle, spread)
-         end do
-      end associate
-   end subroutine verify_regions
-
-   !> The cycle's scores; a state that is not finite ends the run.
-   subroutine score(run, cycle, means, sds, observations, record, error)
-      type(run_type), intent(inout) :: run
-      integer, intent(in) :: cycle
-      real(wp), intent(in) :: means(:, :)
-      real(wp), intent(in) :: sds(:, :)
-      type(observations_type), intent(in) :: observations
-      type(record_type), intent(inout) :: record
-      type(error_type), allocatable, intent(out) :: error
-      real(wp), dimension(2) :: rmse, spread, bias
-
-      if (run%truth%exists) then
-         call state_scores(run%domain, run%truth%x(:, 1, 1), means, sds, rmse, spread, bias)
-      else
-         call state_scores(run%domain, means=means, sds=sds, rmse=rmse, spread=spread, bias=bias)
-      end if
-      record%series(cycle, [background_rmse, analysis_rmse]) = rmse
-      record%series(cycle, [background_spread, analysis_spread]) = spread
-      record%series(cycle, [background_bias, analysis_bias]) = bias
-      call observation_scores(run%domain, observations, record%series(cycle, innovation_chi2), &
-                              record%series(cycle, observations_used), &
-                              record%series(cycle, observations_rejected))
-      if (.not. all(abs(spread) <= huge(1.0_wp))) then
-         call run_error(error, 'cycle '//to_text(cycle)// &
-                        ': the ensemble is not finite any more (is the '// &
-                        'model''s dt too long, or has the filter diverged?)')
-      end if
-   end subroutine score
 
    !> Feedback of all observations since the analysis before is written when this one has met them.
    subroutine write_cycle(run, cycle, means, sds, ensemble, past, observations, output, error)

@@ -45,6 +45,7 @@ module da_cycle_observation_source
    contains
       procedure :: observe
       procedure :: rows_before
+      procedure :: most_rows
    end type observation_source_type
 
 contains
@@ -241,4 +242,17 @@ contains
          rows = self%network%rows_before(cycle)
       end if
    end function rows_before
+
+   !> The most observations that a cycle of a run has, on all ranks.
+   pure function most_rows(self, cycles) result(rows)
+      class(observation_source_type), intent(in) :: self
+      integer, intent(in) :: cycles
+      integer(i8) :: rows
+      integer :: cycle
+
+      rows = 0
+      do cycle = 1, cycles
+         rows = max(rows, self%rows_before(cycle + 1) - self%rows_before(cycle))
+      end do
+   end function most_rows
 end module da_cycle_observation_source

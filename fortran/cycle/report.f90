@@ -5,7 +5,7 @@ module da_cycle_report
    use da_base_kinds, only: wp
    use da_base_communicator, only: communicator_type
    use da_base_domain, only: domain_type
-   use da_base_system, only: peak_memory
+   use da_base_memory, only: peak_memory
    use da_base_text, only: to_text, pad, duration
    use da_base_timer, only: phase_names
    use da_cycle_config, only: config_type

@@ -1,12 +1,12 @@
 !> How a run begins: its input checked and opened, its first state drawn or read from a checkpoint.
 module da_cycle_start
-   use da_base_kinds, only: wp
+   use da_base_kinds, only: i8
    use da_base_communicator, only: communicator_type
    use da_base_domain, only: domain_type, new_domain
    use da_base_error, only: error_type, input_error, status_bad_input
    use da_base_interrupt, only: wait_for_checkpoints
    use da_base_random, only: random_key_type, stream_ensemble
-   use da_base_system, only: available_memory, file_exists
+   use da_base_system, only: file_exists
    use da_base_text, only: to_text
    use da_cycle_background, only: hand_over_covariances
    use da_cycle_config, only: config_type
@@ -14,6 +14,7 @@ module da_cycle_start
    use da_cycle_history, only: history_type, new_history
    use da_cycle_impact, only: check_impact_lead
    use da_cycle_lead_times, only: check_leads
+   use da_cycle_memory, only: check_memory
    use da_cycle_networks, only: take_network_model, take_network_analysis, &
       take_network_observation
    use da_cycle_observation_source, only: observation_source_type, new_observation_source
@@ -32,7 +33,6 @@ module da_cycle_start
    use da_io_run_layout, only: run_description_type
    use da_operator_type, only: operator_type
    use da_verification_record, only: record_type
-   use da_verification_scores, only: scores_kept
    implicit none
    private
    public :: run_type, start_run, begin, first_ensemble
@@ -75,7 +75,7 @@ contains
       run%notes = ''
       call new_domain(config%model%points, communicator, run%domain, error)
       if (allocated(error)) return
-      call check_size(config, run%domain, error)
+      call check_memory(config, run%domain, 0_i8, error)
       call communicator%agree(error)
       if (allocated(error)) return
       call hand_over_covariances(run%config, error)
@@ -134,38 +134,10 @@ contains
       if (allocated(error)) then
          error%message = config%namelist//': &observations '//error%message
       end if
+      if (allocated(error)) return
+      call check_memory(config, run%domain, run%source%most_rows(config%cycles), error)
+      call communicator%agree(error)
    end subroutine start_run
-
-   !> A rank's ensemble must be countable, and it and the scores must find room in memory.
-   subroutine check_size(config, domain, error)
-      type(config_type), intent(in) :: config
-      type(domain_type), intent(in) :: domain
-      type(error_type), allocatable, intent(out) :: error
-      real(wp), parameter :: bytes_a_value = 8
-      real(wp), parameter :: gibibyte = 1024.0_wp**3
-      real(wp) :: values
-      real(wp) :: needed
-      character(len=40) :: numbers
-
-      values = real(domain%n, wp)*config%model%components_in*config%ensemble%members
-      needed = bytes_a_value*(values + real(config%cycles, wp) &
-                              *(scores_kept + config%verification%numbers_a_cycle() &
-                                + config%impact%numbers_a_cycle() &
-                                + config%analysis%diagnosed%numbers_a_cycle()))
-      if (config%verification%copies_ensemble()) needed = needed + bytes_a_value*values
-      needed = needed + 2*bytes_a_value*values*config%analysis%lags()
-      values = values*max(1, config%analysis%lags())
-      if (values > huge(domain%n)) then
-         call input_error(error, config%namelist//': '//to_text(domain%n)//' points with '// &
-                          to_text(config%ensemble%members)//' members are more than a rank can '// &
-                          'count: use more ranks')
-      else if (needed > available_memory()) then
-         write (numbers, '(f0.1," GiB; ",f0.1)') needed/gibibyte, available_memory()/gibibyte
-         call input_error(error, config%namelist//': ensemble and scores of a rank need at '// &
-                          'least '//trim(numbers)//' GiB are available: take fewer points, '// &
-                          'members or cycles, or more nodes')
-      end if
-   end subroutine check_size
 
    !> The state after the cycle that `head` says, and the output file ready for the next: from
    !> nothing or a checkpoint. Nothing is written before all is ready.
@@ -192,6 +164,7 @@ contains
          description%components = config%model%components_in
          description%members = ensemble%members
          description%has_truth = run%truth%exists
+         description%lost_above = config%verification%lost_above
          description%observations = run%source%rows_before(config%cycles + 1)
          description%has_score = scores_of_run(ensemble, run%true_parameters)
          description%carried = pack(ensemble%carried%name, len_trim(ensemble%carried%meaning) > 0)
@@ -284,15 +257,18 @@ contains
       end associate
    end subroutine resume
 
-   !> The members at cycle 0, where the truth has begun.
-   subroutine first_ensemble(run, ensemble)
+   !> The members at cycle 0, where the truth has begun, or of a new beginning at a later cycle.
+   subroutine first_ensemble(run, ensemble, cycle)
       type(run_type), intent(inout) :: run
       type(ensemble_type), intent(inout) :: ensemble
+      integer, intent(in), optional :: cycle
+      type(random_key_type) :: key
       integer :: states
 
       states = ensemble%states()
-      associate (config => run%config%ensemble, key => random_key_type(run%config%seed, &
-                                                                       stream_ensemble))
+      key = random_key_type(run%config%seed, stream_ensemble)
+      if (present(cycle)) key%cycle = cycle
+      associate (config => run%config%ensemble)
          if (config%initial == 'truth') then
             call perturb(run%domain, key, run%truth%x(:, :states, 1), config%initial_sd, &
                          ensemble%x(:, :states, :))

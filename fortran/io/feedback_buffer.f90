@@ -11,7 +11,7 @@ module da_io_feedback_buffer
    use da_observation_type, only: observations_type
    implicit none
    private
-   public :: feedback_buffer_type, new_feedback_buffer
+   public :: feedback_buffer_type, new_feedback_buffer, feedback_buffer_memory
 
    !> The last two are there only where they are asked for.
    integer, parameter :: column_weight = 8
@@ -81,6 +81,17 @@ contains
                              name, error)
       end subroutine look_up
    end subroutine new_feedback_buffer
+
+   !> Bytes, at least, with so many observations a cycle on all ranks, in a number of cycles.
+   pure function feedback_buffer_memory(ranks, observations, cycles) result(bytes)
+      integer, intent(in) :: ranks
+      real(wp), intent(in) :: observations
+      integer, intent(in) :: cycles
+      real(wp) :: bytes
+      integer, parameter :: bytes_a_row = 8*(column_weight - 1) + 4 + 8 + 1
+
+      bytes = bytes_a_row*max(observations, min(observations*cycles, 0.5_wp*rows_kept))/ranks
+   end function feedback_buffer_memory
 
    !> A cycle's observations; those of all ranks stand behind the first `before_cycle` rows of the
    !> file.

@@ -9,7 +9,7 @@ module da_io_field_buffer
    use da_io_netcdf_status, only: expect_written
    implicit none
    private
-   public :: field_buffer_type, new_field_buffer
+   public :: field_buffer_type, new_field_buffer, field_buffer_memory
 
    !> Values a field may keep; the same number of records on every rank follows from it.
    integer, parameter :: values_kept = 500000
@@ -46,7 +46,7 @@ contains
       buffer%id = id
       buffer%first = domain%first
       buffer%points = domain%total
-      records = max(1, values_kept/(components*(domain%total/domain%communicator%ranks + 1)))
+      records = records_kept(domain, components)
       allocate (buffer%variables(size(names)), buffer%kept(domain%n, components, records, &
                                                            size(names)))
       do f = 1, size(names)
@@ -54,6 +54,27 @@ contains
                              'has no variable '//trim(names(f)), error)
       end do
    end subroutine new_field_buffer
+
+   pure function records_kept(domain, components) result(records)
+      type(domain_type), intent(in) :: domain
+      integer, intent(in) :: components
+      integer :: records
+
+      records = max(1, values_kept/(components*(domain%total/domain%communicator%ranks + 1)))
+   end function records_kept
+
+   !> Bytes of so many fields, of which at most so many records are written.
+   pure function field_buffer_memory(domain, components, fields, records) result(bytes)
+      type(domain_type), intent(in) :: domain
+      integer, intent(in) :: components
+      integer, intent(in) :: fields
+      integer, intent(in) :: records
+      real(wp) :: bytes
+      real(wp), parameter :: bytes_a_value = 8
+
+      bytes = bytes_a_value*domain%n*components*fields &
+              *min(records, records_kept(domain, components))
+   end function field_buffer_memory
 
    !> Field number `field` of record number `record`.
    subroutine add(self, record, field, x, checksums, error)

@@ -14,12 +14,14 @@ module da_io_run_file
    use da_base_durable, only: put_in_place
    use da_base_error, only: error_type, run_error
    use da_base_timer, only: phase_output
-   use da_io_field_buffer, only: field_buffer_type, new_field_buffer
-   use da_io_feedback_buffer, only: feedback_buffer_type, new_feedback_buffer
+   use da_io_field_buffer, only: field_buffer_type, new_field_buffer, field_buffer_memory
+   use da_io_feedback_buffer, only: feedback_buffer_type, new_feedback_buffer, &
+      feedback_buffer_memory
+   use da_io_losses, only: write_losses
    use da_io_netcdf_status, only: expect_written
    use da_io_parallel_path, only: parallel_path
    use da_io_run_layout, only: run_file_config, run_description_type, define_layout, &
-      write_coordinates, write_statistics, fields_of, field_names, statistic_names
+      write_coordinates, write_statistics, fields_of, field_names, field_truth, statistic_names
    use da_io_seal, only: header_digest
    use da_io_table_file, only: define_tables, write_axes, read_tables, write_tables, &
       write_table_statistics
@@ -29,7 +31,7 @@ module da_io_run_file
    use da_verification_scores, only: scores_kept, score_names
    implicit none
    private
-   public :: run_file_type, partial_name
+   public :: run_file_type, partial_name, run_file_memory
 
    type :: run_file_type
       type(run_file_config) :: config
@@ -42,6 +44,8 @@ module da_io_run_file
       !> By this rank, of the variables.
       type(written_type), private :: written
       logical, private :: has_score(scores_kept) = .true.
+      logical, private :: has_truth = .false.
+      real(wp), private :: lost_above = 1
       type(field_buffer_type), private :: field_buffer
       type(field_buffer_type), private :: carried_buffer
       type(feedback_buffer_type), private :: feedback_buffer
@@ -67,6 +71,26 @@ contains
       name = path//'.part'
    end function partial_name
 
+   !> Bytes, at least, that a rank keeps until they are written, with so many observations of a
+   !> cycle on all ranks.
+   pure function run_file_memory(config, domain, components, observations, cycles) result(bytes)
+      type(run_file_config), intent(in) :: config
+      type(domain_type), intent(in) :: domain
+      integer, intent(in) :: components
+      real(wp), intent(in) :: observations
+      integer, intent(in) :: cycles
+      real(wp) :: bytes
+
+      bytes = 0
+      if (config%fields_every > 0) then
+         bytes = field_buffer_memory(domain, components, field_truth - 1, &
+                                     cycles/config%fields_every)
+      end if
+      if (config%feedback) then
+         bytes = bytes + feedback_buffer_memory(domain%communicator%ranks, observations, cycles)
+      end if
+   end function run_file_memory
+
    !> Begin a new file.
    subroutine create(self, domain, config, run, record, error)
       class(run_file_type), intent(inout) :: self
@@ -86,6 +110,7 @@ contains
       if (.not. allocated(error)) then
          call define_layout(self%id, domain, config, run, error)
          call define_tables(self%id, config%path, record, error)
+         call write_losses(self%id, config%path, run%has_truth, run%lost_above, 0, record, error)
          call expect_written(nf90mpi_enddef(self%id), config%path, 'cannot be laid out', error)
          if (.not. allocated(error)) call begin_written(self%id, config%path, self%written, error)
          if (.not. allocated(error)) call prepare(self, domain, run, error)
@@ -165,6 +190,8 @@ contains
 
       self%cycles = run%cycles
       self%has_score = run%has_score
+      self%has_truth = run%has_truth
+      self%lost_above = run%lost_above
       do score = 1, scores_kept
          if (.not. self%has_score(score)) cycle
          call expect_written(nf90mpi_inq_varid(self%id, trim(score_names(score)), &
@@ -365,6 +392,8 @@ contains
                self%cycles), self%config%path, error)
       end do
       call write_table_statistics(self%id, self%config%path, record, error)
+      call write_losses(self%id, self%config%path, self%has_truth, self%lost_above, self%cycles, &
+                        record, error)
       if (durable .and. domain%communicator%ranks > 1) then
          call expect_written(nf90mpi_sync(self%id), self%config%path, 'cannot be written', error)
       end if

@@ -23,8 +23,8 @@ module da_io_run_layout
       field_truth
 
    !> Attributes whose values change when a run ends; all else stays as it was at the start.
-   character(len=14), parameter :: statistic_names(3) = [character(len=14) :: 'time_mean', &
-      'standard_error', 'maximum']
+   character(len=14), parameter :: statistic_names(6) = [character(len=14) :: 'time_mean', &
+      'standard_error', 'maximum', 'lost_fraction', 'lost_at_cycle', 'restarts']
 
    integer, parameter :: field_background_mean = 1
    integer, parameter :: field_background_sd = 2
@@ -58,6 +58,8 @@ module da_io_run_layout
       integer :: components = 1
       integer :: members = 1
       logical :: has_truth = .false.
+      !> Of the analysis RMSE: where a cycle counts as lost.
+      real(wp) :: lost_above = 1
       integer(i8) :: observations = 0
       !> Fields of one component that are carried beside the states, and what they mean.
       character(len=name_length), allocatable :: carried(:)

@@ -166,34 +166,38 @@ contains
       ok = status == 0
    end subroutine read_start
 
-   !> Put zeros for the values of all attributes of a name. An attribute is its name, with the
-   !> length before it and zeros behind it up to a whole word, its type, the number of its values,
-   !> and these ("File Format Specifications" in the NetCDF User's Guide). No text has a zero.
+   !> Put zeros for the values of all attributes of a name that are numbers of one of two types. An
+   !> attribute is its name, with the length before it and zeros behind it up to a whole word, its
+   !> type, the number of its values, and these ("File Format Specifications" in the NetCDF User's
+   !> Guide). No text has a zero.
    pure subroutine blank_values(header, name)
       character(len=*), intent(inout) :: header
       character(len=*), intent(in) :: name
-      integer, parameter :: bytes_a_value = 8
-      !> NC_DOUBLE
-      integer, parameter :: double = 6
+      !> NC_INT, NC_DOUBLE
+      integer, parameter :: types(2) = [4, 6]
+      integer, parameter :: bytes_a_value(2) = [4, 8]
       character(len=:), allocatable :: pattern
       integer :: counter
       integer :: found
       integer :: next
+      integer :: t
       integer(i8) :: bytes
 
       counter = counter_bytes(header)
-      pattern = big_endian(len(name), counter)//name//repeat(achar(0), modulo(-len(name), word))// &
-                big_endian(double, word)
-      next = 1
-      do
-         found = index(header(next:), pattern)
-         if (found == 0) exit
-         next = next + found - 1 + len(pattern) + counter
-         if (next > len(header)) exit
-         bytes = bytes_a_value*value_of(header(next - word:next - 1))
-         if (bytes > len(header) - next + 1) exit
-         header(next:next + int(bytes) - 1) = repeat(achar(0), int(bytes))
-         next = next + int(bytes)
+      do t = 1, size(types)
+         pattern = big_endian(len(name), counter)//name// &
+                   repeat(achar(0), modulo(-len(name), word))//big_endian(types(t), word)
+         next = 1
+         do
+            found = index(header(next:), pattern)
+            if (found == 0) exit
+            next = next + found - 1 + len(pattern) + counter
+            if (next > len(header)) exit
+            bytes = bytes_a_value(t)*value_of(header(next - word:next - 1))
+            if (bytes > len(header) - next + 1) exit
+            header(next:next + int(bytes) - 1) = repeat(achar(0), int(bytes))
+            next = next + int(bytes)
+         end do
       end do
    end subroutine blank_values
 

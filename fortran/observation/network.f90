@@ -118,6 +118,11 @@ contains
                           to_text(cycles)//' cycles')
          return
       end if
+      if (.not. abs(config%drift) < domain%total) then
+         call input_error(error, 'drift = '//to_text(config%drift)//': must be less than the '// &
+                          'number of grid points, '//to_text(domain%total)//', in size')
+         return
+      end if
       network%config = config
       network%seed = seed
       network%points = domain%total

@@ -14,7 +14,11 @@ module da_verification_record
       integer :: burn_in = 0
       real(wp), allocatable :: series(:, :)
       type(tables_type) :: tables
+      !> The cycle in which the ensemble was not finite any more, 0: in none.
+      integer :: lost_at = 0
    contains
+      procedure :: restarts
+      procedure :: share_above
       procedure :: statistics
       procedure :: table_statistics
    end type record_type
@@ -67,6 +71,40 @@ contains
          stats = statistics_of(kept%rows(column, first:last))
       end associate
    end function table_statistics
+
+   !> How often the ensemble was drawn anew in the first `done` cycles, as table `restarted` tells.
+   pure function restarts(self, done) result(number)
+      class(record_type), intent(in) :: self
+      integer, intent(in) :: done
+      integer :: number
+      integer :: t
+
+      number = 0
+      if (.not. allocated(self%tables%tables)) return
+      do t = 1, size(self%tables%tables)
+         if (self%tables%tables(t)%name == 'restarted') then
+            number = count(self%tables%tables(t)%rows(1, :done) > 0)
+         end if
+      end do
+   end function restarts
+
+   !> The share of the cycles after the burn-in, of the first `done`, in which a score lies above a
+   !> limit or is not known; NaN if there is none.
+   pure function share_above(self, score, limit, done) result(share)
+      class(record_type), intent(in) :: self
+      integer, intent(in) :: score
+      real(wp), intent(in) :: limit
+      integer, intent(in) :: done
+      real(wp) :: share
+      integer :: first
+
+      first = min(self%burn_in, done) + 1
+      if (first > done) then
+         share = ieee_value(share, ieee_quiet_nan)
+      else
+         share = real(count(.not. self%series(first:done, score) <= limit), wp)/(done - first + 1)
+      end if
+   end function share_above
 
    !> Mean, its standard error (NaN for a single value), and the largest absolute value of a series;
    !> NaN for an empty one and for one that holds a NaN.

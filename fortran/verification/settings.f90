@@ -12,6 +12,7 @@ module da_verification_settings
    type :: verification_config
       integer :: seed = 0
       integer :: members = 1
+      real(wp) :: lost_above = 1
       logical :: crps = .false.
       logical :: rank_histogram = .false.
       real(wp), allocatable :: thresholds(:)
@@ -52,6 +53,9 @@ contains
       config%members = run%members
       if (.not. allocated(config%thresholds)) allocate (config%thresholds(0))
       call namelists%open_group('verification', 'What is verified beside the scores of every run')
+      call namelists%get('lost_above', config%lost_above, &
+                         'analysis RMSE above which a cycle counts as lost, in the attribute '// &
+                         'lost_fraction of analysis_rmse', above=0.0_wp)
       call namelists%get('crps', config%crps, &
                          'continuous ranked probability score of background and analysis')
       call namelists%get('rank_histogram', config%rank_histogram, &

@@ -12,7 +12,14 @@ through, then starts without loading xarray.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from dacycle.errors import DacycleError, NamelistError, ProgramError, RunError, RunFileError
+from dacycle.errors import (
+    DacycleError,
+    LostWarning,
+    NamelistError,
+    ProgramError,
+    RunError,
+    RunFileError,
+)
 
 if TYPE_CHECKING:
     from dacycle.adoption import export_module
@@ -21,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DacycleError",
+    "LostWarning",
     "NamelistError",
     "ProgramError",
     "RunError",

@@ -4,6 +4,7 @@ import argparse
 import math
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from importlib.metadata import version
@@ -14,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dacycle import runner
-from dacycle.errors import DacycleError, RunError, RunFileError, TrainingError
+from dacycle.errors import DacycleError, LostWarning, RunError, RunFileError, TrainingError
 from dacycle.report import impact_table, read_published, score_table, verification_table
 from dacycle.run_file import open_run
 from dacycle.verification.scores import disagreements
@@ -57,14 +58,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(given: argparse.Namespace) -> int:
     # A batch system ends a job with SIGTERM: the program behind us is to write its checkpoint.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
-    runner.run(
-        given.namelist,
-        given.ranks,
-        output=given.output,
-        restart=given.restart,
-        fresh=given.fresh,
-        progress=not given.quiet,
-    ).close()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", LostWarning)
+        try:
+            runner.run(
+                given.namelist,
+                given.ranks,
+                output=given.output,
+                restart=given.restart,
+                fresh=given.fresh,
+                progress=not given.quiet,
+            ).close()
+        except LostWarning as lost:
+            return _complain(lost, runner.LOST)
     return 0
 
 
@@ -245,7 +251,7 @@ def _console() -> Console:
     return Console(width=width, highlight=False, markup=False)
 
 
-def _complain(error: DacycleError, status: int) -> int:
+def _complain(error: Exception, status: int) -> int:
     sys.stderr.write(f"dacycle: error: {error}\n")
     return status
 

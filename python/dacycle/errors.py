@@ -29,8 +29,9 @@ class RunError(DacycleError):
     """A run that ended before its time.
 
     Attributes:
-        status: exit status of the program: 2 for bad input, 1 for a failure while running, 143
-            for a stop by SIGTERM after a checkpoint; negative for a signal, as in `subprocess`.
+        status: exit status of the program: 2 for bad input, 1 for a failure while running, 3 for
+            a lost ensemble, 143 for a stop by SIGTERM after a checkpoint; negative for a signal, as
+            in `subprocess`.
         message: the program's own line on what was wrong.
     """
 
@@ -41,6 +42,10 @@ class RunError(DacycleError):
 
     def __str__(self) -> str:
         return self.message
+
+
+class LostWarning(UserWarning):
+    """A run whose ensemble was not finite any more; its file is complete all the same."""
 
 
 class TrainingError(DacycleError):

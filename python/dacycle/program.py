@@ -24,6 +24,62 @@ OPEN_MPI = {
 }
 """Root in a container and more ranks than cores are fine (Open MPI 4, then 5)."""
 
+LAUNCHERS = (
+    "OMPI_APP_CTX_",
+    "OMPI_ARGV",
+    "OMPI_COMMAND",
+    "OMPI_COMM_WORLD_",
+    "OMPI_FILE_LOCATION",
+    "OMPI_FIRST_RANKS",
+    "OMPI_NUM_APP_CTX",
+    "OMPI_UNIVERSE_SIZE",
+    "PMIX_",
+    "PMI_",
+    "PMI2_",
+    "HYDI_",
+    "HYDRA_",
+    "MPI_LOCAL",
+    "MPIR_CVAR_CH3_PORT",
+    "SLURM_STEP",
+    "SLURM_PROCID",
+    "SLURM_LOCALID",
+    "SLURM_NODEID",
+    "SLURM_GTIDS",
+    "SLURM_TASK_PID",
+    "SLURM_SRUN_COMM",
+    "SLURM_LAUNCH_NODE_IPADDR",
+)
+"""How the variables begin by which a launcher tells a process which rank of which job it is."""
+
+SETTINGS = ("PMIX_MCA_",)
+"""What begins like those and is a setting of the user's."""
+
+OPEN_MPI_JOB = (
+    "OMPI_MCA_ess",
+    "OMPI_MCA_ess_base_jobid",
+    "OMPI_MCA_ess_base_vpid",
+    "OMPI_MCA_initial_wdir",
+    "OMPI_MCA_mpi_oversubscribe",
+    "OMPI_MCA_orte_app_num",
+    "OMPI_MCA_orte_bound_at_launch",
+    "OMPI_MCA_orte_ess_node_rank",
+    "OMPI_MCA_orte_ess_num_procs",
+    "OMPI_MCA_orte_hnp_uri",
+    "OMPI_MCA_orte_jobfam_session_dir",
+    "OMPI_MCA_orte_launch",
+    "OMPI_MCA_orte_local_daemon_uri",
+    "OMPI_MCA_orte_num_nodes",
+    "OMPI_MCA_orte_precondition_transports",
+    "OMPI_MCA_orte_tmpdir_base",
+    "OMPI_MCA_orte_top_session_dir",
+    "OMPI_MCA_pmix",
+    "OMPI_MCA_shmem_RUNTIME_QUERY_hint",
+)
+"""What Open MPI 4 tells its processes in the same way as a user sets it."""
+
+SLURM_STEP = ("SLURM_NTASKS", "SLURM_NPROCS")
+"""Of the job in its batch script, of the step inside one."""
+
 
 def packaged_program() -> Path | None:
     """The program that was installed inside this package, if there is one."""
@@ -73,5 +129,23 @@ def command(program: Path, arguments: Sequence[str], ranks: int) -> list[str]:
 
 
 def environment(given: Mapping[str, str]) -> dict[str, str]:
-    """The variables `given`, and beside them what `da_cycle` should run with unless they say so."""
-    return {**ONE_THREAD, **OPEN_MPI, **given}
+    """The variables `given`, and beside them what `da_cycle` should run with unless they say so.
+
+    Inside an MPI job they leave out which rank of it this process is: what is started here is a run
+    of its own, not a part of that job, whatever its other ranks start.
+    """
+    return {**ONE_THREAD, **OPEN_MPI, **_outside_jobs(given)}
+
+
+def _outside_jobs(given: Mapping[str, str]) -> dict[str, str]:
+    """The variables without those by which a launcher makes a process a rank; settings stay."""
+    told: tuple[str, ...] = ()
+    if "OMPI_COMM_WORLD_SIZE" in given:
+        told += OPEN_MPI_JOB
+    if "SLURM_STEP_ID" in given:
+        told += SLURM_STEP
+    return {
+        name: value
+        for name, value in given.items()
+        if name not in told and (name.startswith(SETTINGS) or not name.startswith(LAUNCHERS))
+    }

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import warnings
 from codecs import getincrementaldecoder
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,17 +14,20 @@ from typing import Any, TextIO
 import xarray as xr
 
 from dacycle import namelist as nml
-from dacycle.errors import NamelistError, RunError
+from dacycle.errors import LostWarning, NamelistError, RunError
 from dacycle.program import command, environment, find_program
 from dacycle.run_file import open_run
 
-__all__ = ["ERROR_PREFIX", "check", "defaults", "last_words", "output_path", "run"]
+__all__ = ["ERROR_PREFIX", "LOST", "check", "defaults", "last_words", "output_path", "run"]
 
 NamelistLike = str | os.PathLike[str] | Mapping[str, Mapping[str, Any]]
 """A namelist file, or its groups as a dictionary."""
 
 PATIENT_SECONDS = 60.0
 """A stopped run may take as long to write its checkpoint, before it is killed."""
+
+LOST = 3
+"""The program's status where the ensemble was lost, and the file is complete all the same."""
 
 ERROR_PREFIX = "da_cycle: error: "
 """What the program's own line on standard error begins with."""
@@ -56,7 +60,9 @@ def run(
         progress: show the program's output on `sys.stdout`, or on the stream given.
 
     Returns:
-        The run file, opened lazily (`dacycle.open_run`); close it or use it in a `with`.
+        The run file, opened lazily (`dacycle.open_run`); close it or use it in a `with`. That of a
+        run whose ensemble was lost, too, with a `LostWarning`: its attribute `lost_at_cycle` is
+        above 0, and its scores are NaN from that cycle on.
 
     Raises:
         RunError: the program refused its input or failed; the message is its own.
@@ -70,7 +76,12 @@ def run(
     stream = sys.stdout if progress is True else progress or None
     style = "none" if stream is None else "bar" if stream.isatty() else "plain"
     with _namelist_file(namelist, output, directory) as path:
-        _execute([*options, "--progress", style, str(path)], ranks, directory, stream)
+        try:
+            _execute([*options, "--progress", style, str(path)], ranks, directory, stream)
+        except RunError as error:
+            if error.status != LOST:
+                raise
+            warnings.warn(error.message.replace(f"{path}: ", ""), LostWarning, stacklevel=2)
         written = output_path(path)
     return open_run(Path(directory) / written)
 

@@ -4,6 +4,7 @@ module test_namelists
    use da_base_kinds, only: wp
    use da_base_namelists, only: namelists_type, new_namelists
    use da_base_text, only: to_text
+   use test_namelist_fuzz, only: test_namelist_fuzz_suite
    use testing, only: testing_type
    implicit none
    private
@@ -41,6 +42,17 @@ contains
       call refused(tests, '&a name = ''wrod'' /', 'known: word, other')
       call refused(tests, '&a m = 1 /', 'known: n, x, yes, name, list')
       call refused(tests, newline//newline//'&a n = b /', 'line 3')
+      call refused(tests, '&a x = 1e300 /', 'at most 1.0e9')
+      call refused(tests, '&a x = 1e-300 /', 'at least 1.0e-30')
+      call refused(tests, '&a x = 1e-999 /', 'at least 1.0e-30')
+      call refused(tests, '&a x = 1-5 /', 'a number is needed')
+      call refused(tests, '&a list = 1.0, 2e200 /', 'at most 1.0e9')
+      call refused(tests, '&a list = 2000000*1.0 /', 'more than 1000000 values')
+      call refused(tests, '&a list = 99999999999*1.0 /', 'more than 1000000 values')
+      call refused(tests, newline//'&a name = ''w'//achar(27)//'rd'' /', &
+                   'line 2: control character 27')
+      call refused(tests, '&a name = ''wo'//achar(9)//'rd'' /', 'in a string')
+      call test_namelist_fuzz_suite(tests)
    end subroutine test_namelists_suite
 
    subroutine read_a(text, effective, n, x, yes, name, list, error)

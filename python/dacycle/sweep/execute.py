@@ -17,7 +17,7 @@ from dacycle import namelist as nml
 from dacycle.errors import DacycleError, RunError
 from dacycle.program import command, environment, find_program
 from dacycle.run_file import open_run
-from dacycle.runner import ERROR_PREFIX, last_words
+from dacycle.runner import ERROR_PREFIX, LOST, last_words
 from dacycle.sweep.plan import Plan, Point, settings
 from dacycle.sweep.store import DIVERGED, DONE, FAILED, Row
 from dacycle.verification.scores import read_scores
@@ -26,8 +26,9 @@ __all__ = ["Runs", "Task", "cores"]
 
 BAD_INPUT = 2
 RUN_FAILED = 1
-"""Exit statuses of da_cycle. The second is that of a lost ensemble and of a full disk, whose
-message names a file; and of an MPI that cannot start, which ends the program before it speaks."""
+"""Exit statuses of da_cycle, beside that of a lost ensemble. The second is that of a truth that is
+not finite and of a full disk, whose message names a file; and of an MPI that cannot start, which
+ends the program before it speaks."""
 
 Task = tuple[Point, int]
 """A point and a seed."""
@@ -132,7 +133,7 @@ class Runs:
         scores: dict[str, float] = {}
         outcome, message = DONE, _named(ended.message, stem)
         names_file = str(self._folder) in ended.message
-        if ended.status == RUN_FAILED and ended.own and not names_file:
+        if ended.own and (ended.status == LOST or (ended.status == RUN_FAILED and not names_file)):
             outcome = DIVERGED
         elif ended.status != 0:
             outcome = FAILED
