@@ -23,7 +23,8 @@ Made by `docs/make_namelist_reference.py` from `da_cycle --defaults`; a test kee
 - Nothing is ignored. An unknown group or key, a group or key that the chosen scheme has no use for,
   a wrong type, a value out of range, a repeated group or key: each ends the run before it begins,
   with one line that names file, line, group and key, and exit status 2.
-- A number is 0, or between 1e-30 and 1e9 in size: beyond lie slips of the pen, whose squares are not finite.
+- A number is 0, or between 1e-30 and 1e9 in size: beyond lie slips of the pen, whose
+  squares are not finite.
 - Groups and keys are of either case. Strings stand in quotes of either kind. A list is separated by
   commas, blanks or line ends; `3*1.0` repeats. `!` begins a comment, `/` or `&end` ends a group.
   Elements are not set one by one: `positions(2) = 1.0` is refused.

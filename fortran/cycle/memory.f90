@@ -48,7 +48,7 @@ contains
       if (needed <= left) return
       write (numbers, '(f0.2," GiB; ",f0.2)') needed/gibibyte, left/gibibyte
       call input_error(error, config%namelist//': ensemble, observations and scores of a rank '// &
-                       'need at least '//trim(numbers)//' GiB are left to it: take fewer '// &
+                       'need at least '//trim(numbers)//' GiB are available to it: take fewer '// &
                        'points, members, observations or cycles, or more nodes')
    end subroutine check_memory
 

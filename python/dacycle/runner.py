@@ -29,6 +29,9 @@ PATIENT_SECONDS = 60.0
 LOST = 3
 """The program's status where the ensemble was lost, and the file is complete all the same."""
 
+LOSS = "the ensemble is not finite any more"
+"""What it says then: a launcher may end with any status for reasons of its own."""
+
 ERROR_PREFIX = "da_cycle: error: "
 """What the program's own line on standard error begins with."""
 
@@ -79,7 +82,7 @@ def run(
         try:
             _execute([*options, "--progress", style, str(path)], ranks, directory, stream)
         except RunError as error:
-            if error.status != LOST:
+            if error.status != LOST or LOSS not in error.message:
                 raise
             warnings.warn(error.message.replace(f"{path}: ", ""), LostWarning, stacklevel=2)
         written = output_path(path)

@@ -12,7 +12,8 @@ module test_namelist_fuzz
 
    character(len=1), parameter :: newline = achar(10)
    character(len=*), parameter :: sound = '&a ! all kinds of keys'//newline// &
-      '   n = 4, x = 2.5e-1'//newline//'   yes = .true.'//newline//'   name = ''it''''s'''//newline// &
+      '   n = 4, x = 2.5e-1'//newline//'   yes = .true.'//newline// &
+      '   name = ''it''''s'''//newline// &
       '   list = 3*1.5, -2.0d3 7'//newline//'   words = ''one'', "two"'//newline//'/'//newline// &
       '&b n = 1 &end'//newline
    character(len=12), parameter :: pieces(28) = [character(len=12) :: '&', '/', '&end', '&a', '=', &
