@@ -13,6 +13,7 @@ module da_cycle_config
    use da_ensemble_initialise, only: ensemble_config, read_ensemble
    use da_ensemble_model_error, only: model_error_config, read_model_error
    use da_ensemble_parameters, only: parameters_config, read_parameters
+   use da_io_model_clock, only: model_clock_type, new_model_clock
    use da_io_run_layout, only: run_file_config
    use da_model_factory, only: known_models, read_model, read_truth_model, document_models
    use da_model_type, only: model_type
@@ -31,6 +32,7 @@ module da_cycle_config
       real(wp) :: interval = 0.05_wp
       integer :: burn_in = 400
       integer :: seed = 1
+      type(model_clock_type) :: clock
       character(len=:), allocatable :: model_name
       character(len=:), allocatable :: analysis_name
       integer :: steps = 1
@@ -155,6 +157,10 @@ contains
       type(namelists_type), intent(inout) :: namelists
       type(config_type), intent(inout) :: config
       type(error_type), allocatable, intent(out) :: error
+      character(len=:), allocatable :: unit_length
+      character(len=:), allocatable :: origin
+      character(len=:), allocatable :: key
+      character(len=:), allocatable :: reason
 
       config%title = 'dacycle run'
       config%model_name = trim(known_models(1))
@@ -173,6 +179,16 @@ contains
                          'first cycles that mean scores leave out; by default 400, at most half', &
                          minimum=0)
       call namelists%get('seed', config%seed, 'of all random numbers', minimum=0)
+      unit_length = ''
+      origin = ''
+      call namelists%get('time_unit_length', unit_length, 'of model time, as ''5 days'': '// &
+                         'converts input files whose time has units; empty: these are refused, and the '// &
+                         'output''s dates take 5 days (Lorenz 1996)')
+      call namelists%get('time_origin', origin, 'date of model time 0, as ''2020-01-01'', for '// &
+                         'input files that have dates; empty: these are refused, and the '// &
+                         'output''s dates take 2000-01-01')
+      call new_model_clock(unit_length, origin, config%clock, key, reason)
+      if (len(reason) > 0) call namelists%reject(key, reason)
       call namelists%close_group(error)
    end subroutine read_cycle
 
