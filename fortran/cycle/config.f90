@@ -182,8 +182,8 @@ contains
       unit_length = ''
       origin = ''
       call namelists%get('time_unit_length', unit_length, 'of model time, as ''5 days'': '// &
-                         'converts input files whose time has units; empty: these are refused, and the '// &
-                         'output''s dates take 5 days (Lorenz 1996)')
+                         'converts input files whose time has units; empty: these are '// &
+                         'refused, and the output''s dates take 5 days (Lorenz 1996)')
       call namelists%get('time_origin', origin, 'date of model time 0, as ''2020-01-01'', for '// &
                          'input files that have dates; empty: these are refused, and the '// &
                          'output''s dates take 2000-01-01')
@@ -213,7 +213,7 @@ contains
       config%output%path = 'run.nc'
       call namelists%open_group('output', 'The output file')
       call namelists%get('file', config%output%path, &
-                         'netCDF file (CDF-5); <file>.part until it is complete')
+                         'netCDF file; <file>.part until it is complete')
       call namelists%get('fields_every', config%output%fields_every, &
                          'cycles between fields of mean, spread and truth; 0: none', minimum=0)
       call namelists%get('members_every', config%output%members_every, &

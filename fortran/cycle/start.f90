@@ -239,6 +239,7 @@ contains
       associate (config => run%config, domain => run%domain)
          description%cycles = config%cycles
          description%interval = config%interval
+         description%clock = config%clock
          description%burn_in = config%burn_in
          description%components = config%model%components_in
          description%members = ensemble%members
