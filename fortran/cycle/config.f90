@@ -14,6 +14,7 @@ module da_cycle_config
    use da_ensemble_initialise, only: ensemble_config, read_ensemble
    use da_ensemble_model_error, only: model_error_config, read_model_error
    use da_ensemble_parameters, only: parameters_config, read_parameters
+   use da_io_model_clock, only: model_clock_type, new_model_clock
    use da_io_run_layout, only: run_file_config
    use da_model_factory, only: known_models, read_model, read_truth_model, document_models
    use da_model_type, only: model_type
@@ -36,6 +37,7 @@ module da_cycle_config
       integer :: seed = 1
       !> What follows when the ensemble is not finite any more.
       character(len=:), allocatable :: on_loss
+      type(model_clock_type) :: clock
       character(len=:), allocatable :: model_name
       character(len=:), allocatable :: analysis_name
       integer :: steps = 1
@@ -160,6 +162,10 @@ contains
       type(namelists_type), intent(inout) :: namelists
       type(config_type), intent(inout) :: config
       type(error_type), allocatable, intent(out) :: error
+      character(len=:), allocatable :: unit_length
+      character(len=:), allocatable :: origin
+      character(len=:), allocatable :: key
+      character(len=:), allocatable :: reason
 
       config%title = 'dacycle run'
       config%model_name = trim(known_models(1))
@@ -182,6 +188,16 @@ contains
       call namelists%get('on_loss', config%on_loss, &
                          'when the ensemble is not finite any more: end the filter (status 3), '// &
                          'or restart it from a new first ensemble', known_ends)
+      unit_length = ''
+      origin = ''
+      call namelists%get('time_unit_length', unit_length, 'of model time, as ''5 days'': '// &
+                         'converts input files whose time has units; empty: these are '// &
+                         'refused, and the output''s dates take 5 days (Lorenz 1996)')
+      call namelists%get('time_origin', origin, 'date of model time 0, as ''2020-01-01'', for '// &
+                         'input files that have dates; empty: these are refused, and the '// &
+                         'output''s dates take 2000-01-01')
+      call new_model_clock(unit_length, origin, config%clock, key, reason)
+      if (len(reason) > 0) call namelists%reject(key, reason)
       call namelists%close_group(error)
    end subroutine read_cycle
 
@@ -206,7 +222,7 @@ contains
       config%output%path = default_output(namelists%file)
       call namelists%open_group('output', 'The output file')
       call namelists%get('file', config%output%path, &
-                         'netCDF file (CDF-5); <file>.part until it is complete; empty: in the '// &
+                         'netCDF file; <file>.part until it is complete; empty: in the '// &
                          'current folder, NAME.nc of the namelist NAME.nml')
       if (len(config%output%path) == 0) config%output%path = default_output(namelists%file)
       call namelists%get('fields_every', config%output%fields_every, &

@@ -6,6 +6,7 @@ module da_cycle_observation_source
    use da_base_namelists, only: namelists_type, name_length
    use da_base_text, only: to_text
    use da_base_timer, only: phase_observations
+   use da_io_model_clock, only: model_clock_type
    use da_io_observation_file, only: observation_file_type, open_observation_file
    use da_observation_errors, only: error_config, read_errors, draw_errors
    use da_observation_factory, only: new_observation_operator
@@ -65,7 +66,8 @@ contains
                          known_sources)
       call namelists%get('file', config%file, &
                          'with source = ''file'': netCDF file with time, position, '// &
-                         'value, error_sd, kind; ''@/…'' lies beside the namelist')
+                         'value, error_sd, kind, or a run''s output; ''@/…'' lies beside the '// &
+                         'namelist')
       call read_network(namelists, config%network)
       call namelists%get('kinds', kinds, &
                          'twin: what is observed, dealt out in turn along the network', kind_names)
@@ -121,8 +123,9 @@ contains
    end subroutine check_network
 
    !> Opens and checks the file, or lays out the observing network.
-   subroutine new_observation_source(config, domain, seed, cycles, interval, source, error)
+   subroutine new_observation_source(config, clock, domain, seed, cycles, interval, source, error)
       type(observation_source_config), intent(in) :: config
+      type(model_clock_type), intent(in) :: clock
       type(domain_type), intent(in) :: domain
       integer, intent(in) :: seed
       integer, intent(in) :: cycles
@@ -135,7 +138,8 @@ contains
       source%interval = interval
       if (config%source == 'file') then
          allocate (source%file)
-         call open_observation_file(config%file, domain, cycles, interval, source%file, error)
+         call open_observation_file(config%file, clock, domain, cycles, interval, source%file, &
+                                    error)
          if (allocated(error)) then
             error%message = 'file: '//error%message
             return

@@ -104,9 +104,10 @@ contains
                                         config%seed)
       run%parameters = new_parameters(config%parameters, config%model%parameters, &
                                       config%model%points, config%seed)
-      call new_truth(config%truth, config%truth_model, config%truth_steps, run%domain, &
-                     config%seed, config%cycles, max(config%verification%longest_lead(), &
-                     config%impact%lead_cycles), config%interval, run%truth, error)
+      call new_truth(config%truth, config%clock, config%truth_model, config%truth_steps, &
+                     run%domain, config%seed, config%cycles, &
+                     max(config%verification%longest_lead(), config%impact%lead_cycles), &
+                     config%interval, run%truth, error)
       call communicator%agree(error)
       if (allocated(error)) then
          error%message = config%namelist//': &truth file: '//error%message
@@ -126,8 +127,8 @@ contains
                           'truth only '//to_text(size(run%truth%x, 2)))
          return
       end if
-      call new_observation_source(config%observations, run%domain, config%seed, config%cycles, &
-                                  config%interval, run%source, error)
+      call new_observation_source(config%observations, config%clock, run%domain, config%seed, &
+                                  config%cycles, config%interval, run%source, error)
       call move_alloc(observed_field, run%source%field)
       run%history = new_history(config%analysis%history)
       call communicator%agree(error)
@@ -160,6 +161,7 @@ contains
       associate (config => run%config, domain => run%domain)
          description%cycles = config%cycles
          description%interval = config%interval
+         description%clock = config%clock
          description%burn_in = config%burn_in
          description%components = config%model%components_in
          description%members = ensemble%members

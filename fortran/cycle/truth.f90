@@ -6,6 +6,7 @@ module da_cycle_truth
    use da_base_namelists, only: namelists_type
    use da_base_random, only: random_key_type, stream_truth
    use da_ensemble_initialise, only: draw_from_attractor
+   use da_io_model_clock, only: model_clock_type
    use da_io_state_file, only: state_file_type, open_state_file
    use da_model_factory, only: known_models
    use da_model_type, only: model_type
@@ -84,8 +85,10 @@ contains
 
    !> Opens and checks the file where there is one; `model` is that of a twin's truth. It may be
    !> looked at up to `ahead` cycles ahead.
-   subroutine new_truth(config, model, steps, domain, seed, cycles, ahead, interval, truth, error)
+   subroutine new_truth(config, clock, model, steps, domain, seed, cycles, ahead, interval, &
+                        truth, error)
       type(truth_config), intent(in) :: config
+      type(model_clock_type), intent(in) :: clock
       class(model_type), allocatable, intent(in) :: model
       integer, intent(in) :: steps
       type(domain_type), intent(in) :: domain
@@ -105,7 +108,8 @@ contains
          allocate (truth%x(domain%n, model%components_in, 1))
       case ('file')
          allocate (truth%file)
-         call open_state_file(config%file, domain, cycles, ahead, interval, truth%file, error)
+         call open_state_file(config%file, clock, domain, cycles, ahead, interval, truth%file, &
+                              error)
          truth%last = truth%file%last
          allocate (truth%x(domain%n, 1, 1))
       case default

@@ -1,14 +1,12 @@
 !> Covariances of background errors from a file: `covariance(component, lag)`, of values `lag`
-!> points apart, with the attributes `model` and `points`; netCDF-4 or classic.
+!> points apart, with the attributes `model` and `points`; netCDF-4 or classic. The dimensions'
+!> names tell which is which.
 module da_io_covariance_file
-   use netcdf, only: nf90_open, nf90_close, nf90_inq_varid, nf90_inquire_variable, &
-      nf90_inquire_dimension, nf90_get_var, nf90_get_att, nf90_inquire_attribute, nf90_nowrite, &
-      nf90_global, nf90_noerr
    use da_base_kinds, only: wp
    use da_base_error, only: error_type, input_error
    use da_base_text, only: to_text
-   use da_io_classic_header, only: check_complete
-   use da_io_netcdf_status, only: expect_read
+   use da_io_cf_attributes, only: attributes_type
+   use da_io_input_file, only: input_file_type, input_variable_type, open_input_file
    implicit none
    private
    public :: read_covariance_file
@@ -24,94 +22,101 @@ contains
       integer, intent(in) :: components
       real(wp), allocatable, intent(out) :: covariances(:, :)
       type(error_type), allocatable, intent(out) :: error
-      integer :: id
-      integer :: status
+      type(input_file_type) :: file
 
-      call expect_read(nf90_open(path, nf90_nowrite, id), path, &
-                       'cannot be opened as netCDF: is it there, and whole?', error)
-      if (.not. allocated(error)) call check_complete(path, error)
+      call open_input_file(path, file, error)
       if (allocated(error)) return
-      call check_origin(id, path, model, points, error)
-      if (.not. allocated(error)) call read_values(id, path, points, components, covariances, error)
-      status = nf90_close(id)
+      call check_origin(file, model, points, error)
+      if (.not. allocated(error)) call read_values(file, points, components, covariances, error)
+      call file%close()
    end subroutine read_covariance_file
 
-   subroutine check_origin(id, path, model, points, error)
-      integer, intent(in) :: id
-      character(len=*), intent(in) :: path
+   subroutine check_origin(file, model, points, error)
+      type(input_file_type), intent(in) :: file
       character(len=*), intent(in) :: model
       integer, intent(in) :: points
       type(error_type), allocatable, intent(out) :: error
+      type(attributes_type) :: told
       character(len=:), allocatable :: found
-      integer :: length
-      integer :: points_found
+      real(wp), allocatable :: points_found(:)
+      logical :: is_real
 
-      call expect_read(nf90_inquire_attribute(id, nf90_global, 'model', len=length), path, &
-                       'has no attribute model: did `dacycle background` write it?', error)
+      told = file%attributes()
+      call told%text('model', found, error)
+      call told%numbers('points', points_found, is_real, error)
       if (allocated(error)) return
-      allocate (character(len=length) :: found)
-      call expect_read(nf90_get_att(id, nf90_global, 'model', found), path, &
-                       'attribute model is no text', error)
-      call expect_read(nf90_get_att(id, nf90_global, 'points', points_found), path, &
-                       'has no attribute points: did `dacycle background` write it?', error)
-      if (allocated(error)) return
-      if (found /= model) then
-         call input_error(error, path//": is of model '"//found//"', this run's is '"//model//"'")
-      else if (points_found /= points) then
-         call input_error(error, path//': is of a circle of '//to_text(points_found)// &
+      if (len(found) == 0 .or. size(points_found) /= 1) then
+         call input_error(error, file%path//': has no attributes model and points: did '// &
+                          '`dacycle background` write it?')
+      else if (found /= model) then
+         call input_error(error, file%path//": is of model '"//found//"', this run's is '"// &
+                          model//"'")
+      else if (abs(points_found(1) - points) > 0) then
+         call input_error(error, file%path//': is of a circle of '//to_text(points_found(1))// &
                           ' points, the model has '//to_text(points))
       end if
    end subroutine check_origin
 
-   subroutine read_values(id, path, points, components, covariances, error)
-      integer, intent(in) :: id
-      character(len=*), intent(in) :: path
+   subroutine read_values(file, points, components, covariances, error)
+      type(input_file_type), intent(in) :: file
       integer, intent(in) :: points
       integer, intent(in) :: components
       real(wp), allocatable, intent(out) :: covariances(:, :)
       type(error_type), allocatable, intent(out) :: error
-      integer :: variable
-      integer :: rank
-      integer :: dimensions(2)
+      character(len=*), parameter :: shape = 'covariance(component, lag)'
+      type(input_variable_type) :: variable
       integer :: sizes(2)
-      integer :: d
 
-      call expect_read(nf90_inq_varid(id, 'covariance', variable), path, &
-                       'has no variable covariance(component, lag)', error)
+      call file%open_variable('covariance', shape, 2, variable, error)
       if (allocated(error)) return
-      call expect_read(nf90_inquire_variable(id, variable, ndims=rank), path, &
-                       'covariance cannot be inquired', error)
-      if (allocated(error)) return
-      if (rank /= 2) then
-         call input_error(error, path//': covariance has '//to_text(rank)// &
-                          ' dimensions: 2 are needed, covariance(component, lag)')
+      if (variable%dimensions(1) == 'component') call variable%transpose()
+      if (variable%dimensions(1) /= 'lag' .or. variable%dimensions(2) /= 'component') then
+         call input_error(error, file%path//': covariance has the dimensions '// &
+                          trim(variable%dimensions(2))//' and '//trim(variable%dimensions(1))// &
+                          ': '//shape//' is needed')
          return
       end if
-      call expect_read(nf90_inquire_variable(id, variable, dimids=dimensions), path, &
-                       'covariance cannot be inquired', error)
-      do d = 1, 2
-         call expect_read(nf90_inquire_dimension(id, dimensions(d), len=sizes(d)), path, &
-                          'dimensions of covariance cannot be inquired', error)
-      end do
+      call check_lags(file, error)
       if (allocated(error)) return
+      sizes = variable%lengths
       if (sizes(2) /= components) then
-         call input_error(error, path//': covariance has '//to_text(sizes(2))// &
+         call input_error(error, file%path//': covariance has '//to_text(sizes(2))// &
                           ' components, the model '//to_text(components))
       else if (sizes(1) < 1 .or. sizes(1) > points/2 + 1) then
-         call input_error(error, path//': covariance has '//to_text(sizes(1))//' lags: a '// &
+         call input_error(error, file%path//': covariance has '//to_text(sizes(1))//' lags: a '// &
                           'circle of '//to_text(points)//' points has 1 to '//to_text(points/2 + 1))
       end if
       if (allocated(error)) return
       allocate (covariances(0:sizes(1) - 1, components))
-      call expect_read(nf90_get_var(id, variable, covariances), path, 'covariance cannot be read', &
-                       error)
+      call variable%read_matrix([1, 1], covariances, error)
       if (allocated(error)) return
       if (.not. all(abs(covariances) <= huge(covariances))) then
-         call input_error(error, path//': covariance has values that are missing or not finite')
+         call input_error(error, file%path// &
+                          ': covariance has values that are missing or not finite')
       else if (any(covariances(0, :) <= 0)) then
-         call input_error(error, path//': covariance at lag 0 is a variance and must be above 0')
+         call input_error(error, file%path// &
+                          ': covariance at lag 0 is a variance and must be above 0')
       else if (any(abs(covariances) > spread(covariances(0, :), 1, sizes(1)))) then
-         call input_error(error, path//': covariance at some lag is larger than the variance')
+         call input_error(error, file%path//': covariance at some lag is larger than the variance')
       end if
    end subroutine read_values
+
+   !> Where lags have coordinates, these are 0, 1, …
+   subroutine check_lags(file, error)
+      type(input_file_type), intent(in) :: file
+      type(error_type), allocatable, intent(out) :: error
+      type(input_variable_type) :: lag
+      real(wp), allocatable :: values(:)
+      integer :: i
+
+      if (.not. file%has('lag')) return
+      call file%open_variable('lag', 'lag(lag)', 1, lag, error)
+      if (allocated(error)) return
+      allocate (values(lag%lengths(1)))
+      call lag%read_column(1, values, error)
+      if (allocated(error)) return
+      if (.not. all(abs(values - [(real(i, wp), i=0, size(values) - 1)]) <= 0)) then
+         call input_error(error, lag%place//' is not 0, 1, …: lags are counted in grid points')
+      end if
+   end subroutine check_lags
 end module da_io_covariance_file

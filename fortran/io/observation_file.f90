@@ -1,33 +1,28 @@
 !> Observations read from a file, one row an observation, sorted by time; netCDF-4 or classic.
 !>
+!> The feedback of a run, in its output file, is such a file, too.
+!>
 !> Each rank reads a share of the rows of some cycles and sends every row to the rank on whose slab
 !> it lies: no rank ever holds all of them.
 module da_io_observation_file
-   use netcdf, only: nf90_open, nf90_inq_varid, nf90_inquire_variable, &
-      nf90_inquire_dimension, nf90_get_var, nf90_get_att, nf90_nowrite, nf90_noerr, &
-      nf90_fill_double
+   use, intrinsic :: ieee_arithmetic, only: ieee_value, ieee_quiet_nan, ieee_is_nan
    use da_base_kinds, only: wp, i8
    use da_base_domain, only: domain_type
    use da_base_error, only: error_type, input_error
    use da_base_text, only: to_text
-   use da_io_classic_header, only: check_complete
-   use da_io_netcdf_status, only: expect_read
-   use da_observation_kinds, only: known_kinds, kinds_listed
+   use da_io_input_file, only: input_file_type, input_variable_type, open_input_file
+   use da_io_model_clock, only: model_clock_type
+   use da_io_observation_columns, only: open_columns, columns, column_time, column_position, &
+      column_value, column_error_sd, column_kind, column_qc
+   use da_observation_kinds, only: known_kinds, kinds_listed, kind_value
    use da_observation_type, only: observations_type, new_observations, qc_assimilated, qc_missing
    implicit none
    private
    public :: observation_file_type, open_observation_file
 
-   character(len=8), parameter :: columns(5) = [character(len=8) :: &
-      'time', 'position', 'value', 'error_sd', 'kind']
-   integer, parameter :: column_time = 1
-   integer, parameter :: column_position = 2
-   integer, parameter :: column_value = 3
-   integer, parameter :: column_error_sd = 4
-   integer, parameter :: column_kind = 5
    !> Routed beside the columns: the row's number and its cycle.
-   integer, parameter :: column_row = 6
-   integer, parameter :: column_cycle = 7
+   integer, parameter :: column_row = size(columns) + 1
+   integer, parameter :: column_cycle = size(columns) + 2
    !> Rows a rank reads at a time.
    integer, parameter :: rows_ahead = 8192
 
@@ -37,9 +32,8 @@ module da_io_observation_file
       integer(i8), allocatable :: first_row(:)
       !> Rows of each known kind in these cycles.
       integer(i8) :: of_kind(size(known_kinds)) = 0
-      integer, private :: id = -1
-      integer, private :: variables(5) = -1
-      real(wp), private :: fill_value = nf90_fill_double
+      !> Feedback has one more than other files, codes of quality control.
+      type(input_variable_type), allocatable, private :: variables(:)
       !> This rank's rows of the cycles first_kept … last_kept, sorted by cycle and position.
       integer, private :: first_kept = 0
       integer, private :: last_kept = -1
@@ -51,55 +45,44 @@ module da_io_observation_file
 contains
 
    !> Open a file, check every row and find those of each cycle.
-   subroutine open_observation_file(path, domain, cycles, interval, file, error)
+   subroutine open_observation_file(path, clock, domain, cycles, interval, file, error)
       character(len=*), intent(in) :: path
+      type(model_clock_type), intent(in) :: clock
       type(domain_type), intent(in) :: domain
       integer, intent(in) :: cycles
       real(wp), intent(in) :: interval
       type(observation_file_type), intent(out) :: file
       type(error_type), allocatable, intent(out) :: error
-      integer :: dimension(1)
-      integer :: rank
-      integer :: rows
-      integer :: first_rows
-      integer :: c
+      type(input_file_type) :: input
 
       file%path = path
-      call expect_read(nf90_open(path, nf90_nowrite, file%id), path, &
-                       'cannot be opened as netCDF: is it there, and whole?', error)
-      if (.not. allocated(error)) call check_complete(path, error)
+      call open_input_file(path, input, error)
+      if (.not. allocated(error)) call open_columns(input, clock, file%variables, error)
       if (allocated(error)) return
-      do c = 1, size(columns)
-         call expect_read(nf90_inq_varid(file%id, trim(columns(c)), file%variables(c)), path, &
-                          'has no variable '//trim(columns(c))// &
-                          ' (needed: time, position, value, '//'error_sd, kind)', error)
-         if (allocated(error)) return
-         call expect_read(nf90_inquire_variable(file%id, file%variables(c), ndims=rank), path, &
-                          trim(columns(c))//' cannot be inquired', error)
-         if (allocated(error)) return
-         if (rank /= 1) then
-            call input_error(error, path//': '//trim(columns(c))//' has '//to_text(rank)// &
-                             ' dimensions: one is needed, a row an observation')
-            return
-         end if
-         call expect_read(nf90_inquire_variable(file%id, file%variables(c), dimids=dimension), &
-                          path, trim(columns(c))//' cannot be inquired', error)
-         call expect_read(nf90_inquire_dimension(file%id, dimension(1), len=rows), path, &
-                          'the dimension of '//trim(columns(c))//' cannot be inquired', error)
-         if (allocated(error)) return
-         if (c == 1) first_rows = rows
-         if (rows /= first_rows) then
-            call input_error(error, path//': '//trim(columns(c))//' has '//to_text(rows)// &
-                             ' rows, '// &
-                             trim(columns(1))//' '//to_text(first_rows)//': all need the same')
-            return
-         end if
-      end do
-      if (nf90_get_att(file%id, file%variables(column_value), '_FillValue', file%fill_value) &
-          /= nf90_noerr) file%fill_value = nf90_fill_double
-      call find_cycles(file, domain, rows, cycles, interval, error)
+      call find_cycles(file, domain, file%variables(1)%lengths(1), cycles, interval, error)
       allocate (file%kept(column_cycle, 0))
    end subroutine open_observation_file
+
+   !> The rows from number `first` on, a column a row of the table; where the value is missing, all
+   !> else that a filter would need may be, too.
+   subroutine read_rows(file, first, table, error)
+      type(observation_file_type), intent(in) :: file
+      integer, intent(in) :: first
+      real(wp), contiguous, intent(out) :: table(:, :)
+      type(error_type), allocatable, intent(inout) :: error
+      logical :: missing(size(table, 1))
+      integer :: c
+
+      table(:, column_qc) = qc_assimilated
+      do c = 1, size(file%variables)
+         call file%variables(c)%read_column(first, table(:, c), error)
+      end do
+      if (allocated(error)) return
+      missing = .not. abs(table(:, column_value)) <= huge(1.0_wp) &
+                .or. abs(table(:, column_qc) - qc_missing) <= 0
+      where (missing) table(:, column_value) = ieee_value(1.0_wp, ieee_quiet_nan)
+      where (missing .and. ieee_is_nan(table(:, column_kind))) table(:, column_kind) = kind_value
+   end subroutine read_rows
 
    !> Check the rows up to the last cycle, and count those of each; each rank looks at its share.
    subroutine find_cycles(file, domain, rows, cycles, interval, error)
@@ -119,32 +102,27 @@ contains
       integer :: start
       integer :: length
       integer :: cycle
-      integer :: c
       integer :: j
 
       call share(domain, rows, first, last)
-      allocate (table(rows_ahead, size(columns)))
       counts = 0
       previous = -huge(previous)
       if (first > 1 .and. first <= last) then
-         call expect_read(nf90_get_var(file%id, file%variables(column_time), &
-                                       table(:1, column_time), start=[first - 1], count=[1]), &
-                          file%path, 'time cannot be read', error)
+         allocate (table(1, size(columns)))
+         call file%variables(column_time)%read_column(first - 1, table(:, column_time), error)
          previous = table(1, column_time)
+         deallocate (table)
       end if
       blocks: do start = first, last, rows_ahead
          length = min(rows_ahead, last - start + 1)
-         do c = 1, size(columns)
-            call expect_read(nf90_get_var(file%id, file%variables(c), table(:length, c), &
-                                          start=[start], count=[length]), file%path, &
-                             trim(columns(c))//' cannot be read', error)
-         end do
+         allocate (table(length, size(columns)))
+         call read_rows(file, start, table, error)
          if (allocated(error)) exit blocks
          do j = 1, length
             time = table(j, column_time)
             if (.not. abs(time) <= huge(time)/2) then
                call input_error(error, file%path//': time of row '//to_text(start + j - 2)// &
-                                ' is not a number')
+                                ' is missing, or not a number')
                exit blocks
             end if
             if (time < previous) then
@@ -173,6 +151,7 @@ contains
                where (known_kinds == nint(table(j, column_kind))) file%of_kind = file%of_kind + 1
             end if
          end do
+         deallocate (table)
       end do blocks
       call domain%communicator%agree(error)
       if (allocated(error)) return
@@ -215,8 +194,7 @@ contains
          observations%row = nint(rows(column_row, :), i8)
       end associate
       observations%qc = qc_assimilated
-      where (.not. abs(observations%value) <= huge(1.0_wp)) observations%qc = qc_missing
-      where (abs(observations%value - self%fill_value) <= 0) observations%qc = qc_missing
+      where (ieee_is_nan(observations%value)) observations%qc = qc_missing
       call observations%count_ranks(domain)
    end subroutine read_observations
 
@@ -246,13 +224,12 @@ contains
       type(domain_type), intent(in) :: domain
       integer, intent(in) :: cycle
       type(error_type), allocatable, intent(out) :: error
+      real(wp), allocatable :: table(:, :)
       real(wp), allocatable :: rows(:, :)
-      real(wp), allocatable :: values(:)
       integer, allocatable :: target(:)
       integer :: first
       integer :: last
       integer :: k
-      integer :: c
       integer :: j
 
       self%first_kept = cycle
@@ -264,17 +241,12 @@ contains
       end do
       call share(domain, int(self%first_row(self%last_kept + 1) - self%first_row(cycle)), first, &
                  last)
-      allocate (rows(column_cycle, last - first + 1), values(last - first + 1), &
+      allocate (table(last - first + 1, size(columns)), rows(column_cycle, last - first + 1), &
                 target(last - first + 1))
       first = first + int(self%first_row(cycle))
       last = last + int(self%first_row(cycle))
-      do c = 1, size(columns)
-         if (last < first) exit
-         call expect_read(nf90_get_var(self%id, self%variables(c), values, start=[first], &
-                                       count=[last - first + 1]), self%path, &
-                          trim(columns(c))//' cannot be read', error)
-         rows(c, :) = values
-      end do
+      if (first <= last) call read_rows(self, first, table, error)
+      rows(:size(columns), :) = transpose(table)
       k = cycle
       if (.not. allocated(error)) then
          do j = 1, size(target)
@@ -305,7 +277,8 @@ contains
       if (.not. (row(column_position) >= 0 .and. row(column_position) < points)) then
          call input_error(error, place//'position '//to_text(row(column_position))// &
                           ' is not on the circle, 0 … '//to_text(points)//' (exclusive)')
-      else if (.not. (row(column_error_sd) > 0 .and. row(column_error_sd) < huge(1.0_wp))) then
+      else if (.not. (ieee_is_nan(row(column_value)) .or. &
+                      (row(column_error_sd) > 0 .and. row(column_error_sd) < huge(1.0_wp)))) then
          call input_error(error, place//'error_sd '//to_text(row(column_error_sd))// &
                           ' must be above 0')
       else if (.not. any(abs(known_kinds - row(column_kind)) <= 0)) then

@@ -1,4 +1,4 @@
-!> The output of a run: one CDF-5 file, written by all ranks through PnetCDF, each its own part.
+!> The output of a run: one netCDF file, written by all ranks through PnetCDF, each its own part.
 !>
 !> All sizes are known at the start, so the file never changes its shape: a run that is killed
 !> leaves every flushed cycle in place, and one that goes on overwrites what came after its
@@ -6,7 +6,7 @@
 module da_io_run_file
    use pnetcdf, only: nf90mpi_create, nf90mpi_open, nf90mpi_close, nf90mpi_enddef, nf90mpi_sync, &
       nf90mpi_inq_varid, &
-      nf90mpi_put_var_all, nf90mpi_get_var_all, nf90_clobber, nf90_64bit_data, nf90_write
+      nf90mpi_put_var_all, nf90mpi_get_var_all, nf90_clobber, nf90_write
    use mpi_f08, only: MPI_OFFSET_KIND, MPI_INFO_NULL
    use da_base_kinds, only: wp, i8
    use da_base_domain, only: domain_type
@@ -20,7 +20,7 @@ module da_io_run_file
    use da_io_losses, only: write_losses
    use da_io_netcdf_status, only: expect_written
    use da_io_parallel_path, only: parallel_path
-   use da_io_run_layout, only: run_file_config, run_description_type, define_layout, &
+   use da_io_run_layout, only: run_file_config, run_description_type, define_layout, file_format, &
       write_coordinates, write_statistics, fields_of, field_names, field_truth, statistic_names
    use da_io_seal, only: header_digest
    use da_io_table_file, only: define_tables, write_axes, read_tables, write_tables, &
@@ -100,15 +100,17 @@ contains
       type(record_type), intent(in) :: record
       type(error_type), allocatable, intent(out) :: error
       integer :: status
+      integer :: format
 
       call domain%timer%start(phase_output)
       self%config = config
+      format = file_format(domain, config, run, record%tables%largest())
       status = nf90mpi_create(domain%communicator%handle(), &
                               parallel_path(partial_name(config%path)), &
-                              ior(nf90_clobber, nf90_64bit_data), MPI_INFO_NULL%MPI_VAL, self%id)
+                              ior(nf90_clobber, format), MPI_INFO_NULL%MPI_VAL, self%id)
       call expect_written(status, partial_name(config%path), 'cannot be created', error)
       if (.not. allocated(error)) then
-         call define_layout(self%id, domain, config, run, error)
+         call define_layout(self%id, format, domain, config, run, error)
          call define_tables(self%id, config%path, record, error)
          call write_losses(self%id, config%path, run%has_truth, run%lost_above, 0, record, error)
          call expect_written(nf90mpi_enddef(self%id), config%path, 'cannot be laid out', error)

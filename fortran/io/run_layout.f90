@@ -1,23 +1,28 @@
 !> The shape of a run's output file: its dimensions, variables, attributes and coordinates.
+!>
+!> By the CF conventions times are dates: `time` and its like are hours since one, and beside each
+!> stands the model time that it is of.
 module da_io_run_layout
    use, intrinsic :: iso_fortran_env, only: int8
    use mpi_f08, only: MPI_OFFSET_KIND
    use pnetcdf, only: nf90mpi_def_dim, nf90mpi_def_var, nf90mpi_put_att, nf90mpi_inq_varid, &
-      nf90mpi_put_var_all, nf90_double, nf90_byte, nf90_int, nf90_int64, nf90_global
+      nf90mpi_put_var_all, nf90_double, nf90_byte, nf90_int, nf90_int64, nf90_global, &
+      nf90_64bit_offset, nf90_64bit_data
    use da_base_kinds, only: wp, i8
    use da_base_domain, only: domain_type
    use da_base_error, only: error_type
    use da_ensemble_carried, only: name_length, meaning_length
+   use da_io_model_clock, only: model_clock_type, written_calendar
    use da_io_netcdf_status, only: expect_written
    use da_io_seal, only: format_version
-   use da_observation_kinds, only: kinds_listed
+   use da_observation_kinds, only: kinds_listed, known_kinds, kind_names
    use da_observation_type, only: qc_codes, qc_meanings
    use da_verification_record, only: statistics_type
    use da_verification_scores, only: scores_kept, score_names, score_meanings
    implicit none
    private
    public :: run_file_config, run_description_type
-   public :: define_layout, write_coordinates, write_statistics, fields_of, field_names
+   public :: define_layout, file_format, write_coordinates, write_statistics, fields_of, field_names
    public :: statistic_names
    public :: field_background_mean, field_background_sd, field_analysis_mean, field_analysis_sd, &
       field_truth
@@ -54,6 +59,7 @@ module da_io_run_layout
    type :: run_description_type
       integer :: cycles = 0
       real(wp) :: interval = 0
+      type(model_clock_type) :: clock
       integer :: burn_in = 0
       integer :: components = 1
       integer :: members = 1
@@ -76,9 +82,34 @@ module da_io_run_layout
 
 contains
 
-   !> Dimensions, variables and attributes of a new file.
-   subroutine define_layout(file, domain, config, run, error)
+   !> The classic format with 64-bit offsets, which every netCDF reader knows, where no variable
+   !> takes 4 GiB and no number is beyond 32 bits; else CDF-5. `table_values` are those of the
+   !> largest table.
+   pure function file_format(domain, config, run, table_values) result(format)
+      type(domain_type), intent(in) :: domain
+      type(run_file_config), intent(in) :: config
+      type(run_description_type), intent(in) :: run
+      integer(i8), intent(in) :: table_values
+      integer :: format
+      integer(i8), parameter :: most_values = 2_i8**32/8 - 1
+      integer(i8) :: values
+
+      values = max(table_values, int(run%cycles, i8), int(domain%total, i8))
+      if (config%fields_every > 0) then
+         values = max(values, int(run%cycles/config%fields_every, i8)*domain%total*run%components)
+      end if
+      if (config%members_every > 0) then
+         values = max(values, int(run%cycles/config%members_every, i8)*domain%total &
+                      *run%components*run%members)
+      end if
+      if (config%feedback) values = max(values, run%observations)
+      format = merge(nf90_64bit_offset, nf90_64bit_data, values <= most_values)
+   end function file_format
+
+   !> Dimensions, variables and attributes of a new file of this format.
+   subroutine define_layout(file, format, domain, config, run, error)
       integer, intent(in) :: file
+      integer, intent(in) :: format
       type(domain_type), intent(in) :: domain
       type(run_file_config), intent(in) :: config
       type(run_description_type), intent(in) :: run
@@ -96,6 +127,8 @@ contains
       call put_text(nf90_global, 'Conventions', 'CF-1.10')
       call put_text(nf90_global, 'title', run%title)
       call put_text(nf90_global, 'source', 'dacycle '//run%version)
+      !> Without a date: the same run shall give the same bytes.
+      call put_text(nf90_global, 'history', run%command)
       call put_text(nf90_global, 'command', run%command)
       call put_text(nf90_global, 'namelist', run%namelist)
       call put_text(nf90_global, 'inputs', run%inputs)
@@ -105,7 +138,7 @@ contains
 
       time = dimension('time', run%cycles)
       x = dimension('x', domain%total)
-      call coordinate('time', [time], 'model time of the analysis', '1', 'T')
+      call dates('', time, 'of the analysis')
       call coordinate('x', [x], 'grid point, counted from 0 round the periodic circle', '1', 'X')
       do score = 1, scores_kept
          if (.not. run%has_score(score)) cycle
@@ -116,7 +149,7 @@ contains
       if (run%components > 1) component = dimension('component', run%components)
       if (config%fields_every > 0) then
          field_time = dimension('field_time', run%cycles/config%fields_every)
-         call coordinate('field_time', [field_time], 'model time of the fields', '1', 'T')
+         call dates('field_', field_time, 'of the fields')
          do f = 1, fields_of(run)
             call variable(trim(field_names(f)), with_component([x, field_time]), &
                           trim(field_meanings(f)))
@@ -128,7 +161,7 @@ contains
       if (config%members_every > 0) then
          member_time = dimension('member_time', run%cycles/config%members_every)
          member = dimension('member', run%members)
-         call coordinate('member_time', [member_time], 'model time of the members', '1', 'T')
+         call dates('member_', member_time, 'of the members')
          call variable('analysis_members', with_component([x, member, member_time]), &
                        'analysis ensemble')
       end if
@@ -137,8 +170,9 @@ contains
          call variable('obs_time', [row], 'model time of the observation')
          call variable('obs_position', [row], 'grid coordinate of the observation')
          call variable('obs_kind', [row], 'kind of the observation: '//kinds_listed(), nf90_int)
+         call put_kind_meanings()
          call variable('obs_row', [row], 'row in the source of the observations, from 0', &
-                       nf90_int64)
+                       merge(nf90_int, nf90_int64, format == nf90_64bit_offset))
          call variable('obs_value', [row], 'observed value')
          call variable('obs_error_sd', [row], 'standard deviation of the observation error')
          call variable('obs_background', [row], 'background ensemble mean at the observation')
@@ -190,7 +224,26 @@ contains
                              config%path, 'variable '//name, error)
          call put_text(id, 'long_name', meaning)
          call put_text(id, 'units', '1')
+         if (index(name, 'obs_') == 1 .and. name /= 'obs_time' .and. name /= 'obs_position') then
+            call put_text(id, 'coordinates', 'obs_time obs_position')
+         end if
       end subroutine variable
+
+      !> Dates as the conventions have them, and the model time that they stand for.
+      subroutine dates(prefix, dimension, meaning)
+         character(len=*), intent(in) :: prefix
+         integer, intent(in) :: dimension
+         character(len=*), intent(in) :: meaning
+         integer :: id
+
+         call coordinate(prefix//'time', [dimension], 'date '//meaning, &
+                         run%clock%written_units(), 'T')
+         call expect_written(nf90mpi_inq_varid(file, prefix//'time', id), config%path, 'time', &
+                             error)
+         call put_text(id, 'standard_name', 'time')
+         call put_text(id, 'calendar', written_calendar)
+         call variable(prefix//'model_time', [dimension], 'model time '//meaning)
+      end subroutine dates
 
       subroutine coordinate(name, dimensions, meaning, units, axis)
          character(len=*), intent(in) :: name
@@ -223,7 +276,24 @@ contains
          call expect_written(nf90mpi_put_att(file, id, 'flag_values', int(qc_codes, int8)), &
                              config%path, 'attribute flag_values', error)
          call put_text(id, 'flag_meanings', qc_meanings)
+         call put_text(id, 'standard_name', 'quality_flag')
       end subroutine put_qc_meanings
+
+      subroutine put_kind_meanings()
+         character(len=:), allocatable :: meanings
+         integer :: id
+         integer :: k
+
+         meanings = trim(kind_names(1))
+         do k = 2, size(kind_names)
+            meanings = meanings//' '//trim(kind_names(k))
+         end do
+         call expect_written(nf90mpi_inq_varid(file, 'obs_kind', id), config%path, 'obs_kind', &
+                             error)
+         call expect_written(nf90mpi_put_att(file, id, 'flag_values', known_kinds), config%path, &
+                             'attribute flag_values', error)
+         call put_text(id, 'flag_meanings', meanings)
+      end subroutine put_kind_meanings
 
       pure function with_component(dimensions) result(all_dimensions)
          integer, intent(in) :: dimensions(:)
@@ -275,7 +345,7 @@ contains
                           'attribute maximum', error)
    end subroutine write_statistics
 
-   !> The values of time and x.
+   !> The values of times and x.
    subroutine write_coordinates(file, domain, config, run, error)
       integer, intent(in) :: file
       type(domain_type), intent(in) :: domain
@@ -284,21 +354,22 @@ contains
       type(error_type), allocatable, intent(inout) :: error
       integer :: i
 
-      call axis('time', [(i*run%interval, i=1, merge(run%cycles, 0, &
-                                                     domain%communicator%is_root()))], 1)
+      call sampled('', 1)
       call axis('x', [(real(i - 1, wp), i=domain%first, domain%last)], domain%first)
-      call sampled('field_time', config%fields_every)
-      call sampled('member_time', config%members_every)
+      call sampled('field_', config%fields_every)
+      call sampled('member_', config%members_every)
 
    contains
 
-      subroutine sampled(name, every)
-         character(len=*), intent(in) :: name
+      subroutine sampled(prefix, every)
+         character(len=*), intent(in) :: prefix
          integer, intent(in) :: every
+         integer :: records
 
          if (every <= 0) return
-         call axis(name, [(i*every*run%interval, &
-                           i=1, merge(run%cycles/every, 0, domain%communicator%is_root()))], 1)
+         records = merge(run%cycles/every, 0, domain%communicator%is_root())
+         call axis(prefix//'time', [(i*every*run%clock%hours(run%interval), i=1, records)], 1)
+         call axis(prefix//'model_time', [(i*every*run%interval, i=1, records)], 1)
       end subroutine sampled
 
       subroutine axis(name, values, start)

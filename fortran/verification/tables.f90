@@ -1,7 +1,7 @@
 !> What is verified beside the scores: tables of a row a cycle or a forecast, on axes of their own.
 module da_verification_tables
    use, intrinsic :: ieee_arithmetic, only: ieee_value, ieee_quiet_nan
-   use da_base_kinds, only: wp
+   use da_base_kinds, only: wp, i8
    implicit none
    private
    public :: axis_type, table_type, tables_type
@@ -41,6 +41,7 @@ module da_verification_tables
       procedure :: add_table
       procedure :: put
       procedure :: length
+      procedure :: largest
    end type tables_type
 
 contains
@@ -93,6 +94,19 @@ contains
       allocate (table%known_rows(columns), source=size(table%rows, 2))
       self%tables = [self%tables, table]
    end subroutine add_table
+
+   !> Values of the largest table.
+   pure function largest(self) result(values)
+      class(tables_type), intent(in) :: self
+      integer(i8) :: values
+      integer :: t
+
+      values = 0
+      if (.not. allocated(self%tables)) return
+      do t = 1, size(self%tables)
+         values = max(values, size(self%tables(t)%rows, kind=i8))
+      end do
+   end function largest
 
    !> A cycle's row of the table of this name, if it is kept; of a shorter one the rest stays NaN.
    pure subroutine put(self, name, cycle, row)

@@ -2,8 +2,12 @@
 
 Each score is a series `(time)` whose attributes hold its time mean after burn-in, the standard
 error of that mean, and its maximum. Fields are `(field_time, x)`, members
-`(member_time, member, x)`, and feedback has one row an observation. Times are model time,
-positions are grid coordinates; all quantities are non-dimensional.
+`(member_time, member, x)`, and feedback has one row an observation. Positions are grid coordinates;
+all quantities are non-dimensional.
+
+In the file `time`, `field_time` and `member_time` are dates, as the CF conventions have times, with
+`model_time`, `field_model_time` and `member_model_time` beside them. `open_run` gives model time by
+the short names.
 """
 
 import os
@@ -22,6 +26,8 @@ PROGRAM = "dacycle"
 def open_run(path: str | os.PathLike[str]) -> xr.Dataset:
     """Open a run file lazily: nothing but its header is read until it is needed.
 
+    `time`, `field_time` and `member_time` are model time, as are all other times.
+
     Raises:
         RunFileError: there is no such file, it is not netCDF, or `da_cycle` did not write it.
     """
@@ -35,6 +41,16 @@ def open_run(path: str | os.PathLike[str]) -> xr.Dataset:
     if not str(dataset.attrs.get("source", "")).startswith(PROGRAM):
         dataset.close()
         raise RunFileError(f"{path}: no run file (its attribute 'source' does not name {PROGRAM})")
+    return _with_model_time(dataset)
+
+
+def _with_model_time(dataset: xr.Dataset) -> xr.Dataset:
+    """Model time in place of the dates, where the file has both."""
+    for prefix in ("", "field_", "member_"):
+        name = f"{prefix}model_time"
+        if name in dataset.variables:
+            time = dataset[name].variable
+            dataset = dataset.drop_vars(name).assign_coords({f"{prefix}time": time})
     return dataset
 
 

@@ -45,9 +45,9 @@ BROKEN_TRUTH: dict[str, tuple[dict[str, Any], str]] = {
     "no state": ({"state": None}, "no variable state(time, x)"),
     "no time": ({"time": None}, "no variable time(time)"),
     "another size": ({"n": 10, "state": np.ones((11, 10))}, "10 points model 8 set n = 10"),
-    "transposed": (
-        {"state": state.T, "dimensions": ("x", "time")},
-        "wrong way round state(time, x)",
+    "no dimension of time": (
+        {"state": state, "dimensions": ("record", "x")},
+        "state(record, x) time(time) state(time, x) is needed",
     ),
     "too few records": ({"records": 10}, "10 records, 11 are needed cycles = 9"),
     "another interval": ({"time": 2 * times}, "record 1 time 0.1 0.05 interval in &cycle"),

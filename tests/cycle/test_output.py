@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+import dacycle
 from dacycle import namelist as nml
 from dacycle.verification.scores import SCORES, disagreements
 
@@ -33,11 +34,11 @@ FEEDBACK = (
 
 @pytest.fixture(scope="module")
 def output(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Groups], xr.Dataset]:
-    """`output(groups)`: the output of a run on two ranks, as xarray opens it."""
+    """`output(groups)`: the output of a run on two ranks, as `dacycle.open_run` opens it."""
 
     def load(groups: Groups) -> xr.Dataset:
         path = run(groups, tmp_path_factory.mktemp("output"), 2)
-        with xr.open_dataset(path, engine="netcdf4") as dataset:
+        with dacycle.open_run(path) as dataset:
             return dataset.load()
 
     return load
@@ -73,7 +74,8 @@ def test_dimensions(sampled: xr.Dataset) -> None:
 
 
 def test_coordinates(sampled: xr.Dataset) -> None:
-    assert set(sampled.coords) == {"time", "x", "field_time", "member_time"}
+    named = {"time", "x", "field_time", "member_time"}
+    assert set(sampled.coords) == named | {"obs_time", "obs_position"}
     cycles = np.arange(1, CYCLES + 1)
     np.testing.assert_allclose(sampled["time"], 0.05 * cycles)
     np.testing.assert_allclose(sampled["field_time"], sampled["time"][FIELDS_EVERY - 1 :: 7])
@@ -89,7 +91,6 @@ def test_attributes(sampled: xr.Dataset) -> None:
     for name, variable in sampled.variables.items():
         assert variable.attrs["long_name"], name
         assert variable.attrs["units"] == "1", name
-    assert sampled["time"].attrs["axis"] == "T"
     assert sampled["x"].attrs["axis"] == "X"
     flags = dict(
         zip(
