@@ -268,6 +268,24 @@ def test_the_build_lists_every_source() -> None:
     assert sorted(built) == [source.name for source in repository_sources()]
 
 
+def test_models_resemble_each_other_in_every_attribute() -> None:
+    """An attribute that `resemble` forgets would be its default in every model that wraps one."""
+    sources = {source.name: source for source in repository_sources()}
+    attributes: set[str] = set()
+    for name in ("operator/type.f90", "model/type.f90"):
+        inside = False
+        for statement in sources[name].statements():
+            inside = bool(re.match(r"type\b.*abstract", statement)) or (
+                inside and statement != "contains"
+            )
+            if inside and (declared := re.match(r".+::\s*(\w+)(?:\s*=.*)?$", statement)):
+                attributes.add(declared[1])
+    attributes -= {"operator_type", "model_type"}
+    assert {"rounding", "parameters", "start_sd"} < attributes
+    copied = re.findall(r"self%(\w+) = model%(\w+)\n", sources["model/type.f90"].text)
+    assert {to for to, source in copied if to == source} == attributes
+
+
 GOOD = """!> A goto, a stop and a save in a comment are fine: 'use da_cycle_driver'.
 module da_model_good
    use, intrinsic :: iso_fortran_env, only: int64

@@ -34,6 +34,7 @@ program tester
    use test_variational, only: test_variational_suite
    use test_windows, only: test_windows_suite
    use test_weak_constraint, only: test_weak_constraint_suite
+   use test_wrapped, only: test_wrapped_suite
    use testing, only: testing_type
    implicit none
    type(testing_type) :: tests
@@ -46,6 +47,8 @@ program tester
    select case (suite)
    case ('sha256')
       call test_sha256_suite(tests)
+   case ('wrapped')
+      call test_wrapped_suite(tests)
    case ('sums')
       call test_sums_suite(tests)
    case ('random')
