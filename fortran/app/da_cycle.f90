@@ -38,6 +38,8 @@ program da_cycle
          call check_network(communicator, arguments%file, error)
       else
          call read_input(communicator, arguments%file, config, error)
+         config%networks%loaded = arguments%with_networks .or. arguments%check_adjoint .or. &
+                                  .not. arguments%check
          if (.not. allocated(error)) call start_run(communicator, config, run, error)
          if (.not. allocated(error)) then
             if (len(run%notes) > 0) call say(run%notes(:len(run%notes) - 1))

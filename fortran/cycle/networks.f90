@@ -18,7 +18,8 @@ module da_cycle_networks
    use da_model_type, only: model_type
    use da_network_metadata, only: role_analysis, role_model, role_correction, &
       role_observation, form_tendency
-   use da_network_network, only: network_type, device_type, load_network
+   use da_network_network, only: network_type, device_type, read_network, &
+      load_network, test_sample_of, check_device
    use da_operator_type, only: operator_type
    implicit none
    private
@@ -41,6 +42,8 @@ module da_cycle_networks
       character(len=:), allocatable :: analysis_sha256
       character(len=:), allocatable :: device
       integer :: threads = 1
+      !> Networks are loaded, which runs code of theirs, and not only read.
+      logical :: loaded = .true.
       !> Of observations, that an analysis of several members sees.
       character(len=:), allocatable :: departures
       type(fallback_config) :: fallback
@@ -327,7 +330,8 @@ contains
       device%name = config%device
       device%rank = domain%communicator%rank
       device%threads = config%threads
-      call load_network(path, sha256, device, network, error)
+      call read_network(domain%communicator, path, sha256, network, error)
+      if (.not. allocated(error)) call check_device(path, device, error)
       if (.not. allocated(error)) then
          associate (metadata => network%metadata)
             if (metadata%role /= role) then
@@ -342,6 +346,10 @@ contains
             end if
          end associate
       end if
+      if (config%loaded .and. .not. allocated(error)) then
+         call load_network(device, network, error)
+         if (.not. allocated(error)) call test_sample_of(network, error)
+      end if
       call domain%communicator%agree(error)
       if (allocated(error)) then
          error%message = file//': &networks '//key//': '//error%message
@@ -349,10 +357,8 @@ contains
       end if
       call note('warning: '//path//' was trained ', departures(network%metadata, setting))
       call note('', about_tiles(network, domain))
-      if (config%threads > cores()) then
-         call note('', 'warning: threads = '//to_text(config%threads)//', this machine has '// &
-                   to_text(cores())//' cores')
-      end if
+      if (config%threads > cores()) call note('', 'warning: threads = '//to_text(config%threads) &
+                                              //', this machine has '//to_text(cores())//' cores')
 
    contains
 

@@ -3,6 +3,7 @@ program tester
    use da_base_communicator, only: communicator_type, start_communication, stop_communication
    use da_base_error, only: error_type
    use test_adaptive_inflation, only: test_adaptive_inflation_suite
+   use test_archive, only: test_archive_suite
    use test_carried, only: test_carried_suite
    use test_checks, only: test_checks_suite
    use test_domain, only: test_domain_suite
@@ -47,6 +48,8 @@ program tester
    select case (suite)
    case ('sha256')
       call test_sha256_suite(tests)
+   case ('archive')
+      call test_archive_suite(tests)
    case ('wrapped')
       call test_wrapped_suite(tests)
    case ('sums')
