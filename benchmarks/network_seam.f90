@@ -10,7 +10,7 @@ program network_seam
    use da_base_error, only: error_type
    use da_base_kinds, only: wp
    use da_base_system, only: keep_memory
-   use da_network_network, only: device_type, load_network, network_type
+   use da_network_network, only: device_type, load_network, network_type, read_network
    implicit none
    integer, parameter :: longest_path = 4096
    type(network_type), allocatable :: networks(:)
@@ -35,7 +35,8 @@ program network_seam
    allocate (networks(many))
    do i = 1, many
       read (input_unit, '(a)') path
-      call load_network(trim(path), device, networks(i), error)
+      call read_network(alone(), trim(path), '', networks(i), error)
+      if (.not. allocated(error)) call load_network(device, networks(i), error)
       if (allocated(error)) call fail()
    end do
    write (output_unit, '(a)') 'loaded'

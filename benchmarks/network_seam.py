@@ -154,8 +154,10 @@ def overhead(folder: Path, library: Path) -> float:
     torch.jit.save(torch.jit.script(Same()), path)
     bridge = ctypes.CDLL(str(library))
     network, kind = ctypes.c_void_p(), ctypes.c_int()
+    file = path.read_bytes()
+    length = ctypes.c_int64(len(file))
     bridge.dacycle_torch_load(
-        str(path).encode(), b"cpu", 0, 1, ctypes.byref(network), ctypes.byref(kind)
+        file, length, 0, b"cpu", 0, 1, ctypes.byref(network), ctypes.byref(kind)
     )
     x, y = (torch.zeros(40) for _ in range(2))
     sizes = [ctypes.c_int64(extent) for extent in (1, 1, 40, 1, 40)]

@@ -1,9 +1,10 @@
-"""The shape of the Fortran code: its layers, and the few places that know MPI, netCDF or the exit.
+"""The shape of the code: layers, the few places that know MPI, netCDF or the exit, names of tests.
 
 Each rule is a function from a source to what is wrong with it. It must find nothing in the
 repository, and something in the broken sources at the end of this file.
 """
 
+import ast
 import re
 import subprocess
 from collections.abc import Callable, Iterator
@@ -267,6 +268,24 @@ def test_the_build_lists_every_source() -> None:
     assert sorted(built) == [source.name for source in repository_sources()]
 
 
+def test_models_resemble_each_other_in_every_attribute() -> None:
+    """An attribute that `resemble` forgets would be its default in every model that wraps one."""
+    sources = {source.name: source for source in repository_sources()}
+    attributes: set[str] = set()
+    for name in ("operator/type.f90", "model/type.f90"):
+        inside = False
+        for statement in sources[name].statements():
+            inside = bool(re.match(r"type\b.*abstract", statement)) or (
+                inside and statement != "contains"
+            )
+            if inside and (declared := re.match(r".+::\s*(\w+)(?:\s*=.*)?$", statement)):
+                attributes.add(declared[1])
+    attributes -= {"operator_type", "model_type"}
+    assert {"rounding", "parameters", "start_sd"} < attributes
+    copied = re.findall(r"self%(\w+) = model%(\w+)\n", sources["model/type.f90"].text)
+    assert {to for to, source in copied if to == source} == attributes
+
+
 GOOD = """!> A goto, a stop and a save in a comment are fine: 'use da_cycle_driver'.
 module da_model_good
    use, intrinsic :: iso_fortran_env, only: int64
@@ -366,3 +385,51 @@ def test_elementary_functions_are_scalar(program: Path) -> None:
     ).stdout
     assert "MPI" in symbols.upper()
     assert not [line for line in symbols.splitlines() if "_ZGV" in line]
+
+
+def bound_twice(text: str) -> list[str]:
+    """Names bound twice at a module's level: what the first stood for is lost without a word."""
+    bound: set[str] = set()
+    twice = []
+    for statement in ast.parse(text).body:
+        for name in _names_bound_by(statement):
+            if name in bound:
+                twice.append(f"'{name}' in line {statement.lineno}")
+            bound.add(name)
+    return twice
+
+
+def _names_bound_by(statement: ast.stmt) -> list[str]:
+    match statement:
+        case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+            return [name]
+        case ast.Import(names=names) | ast.ImportFrom(names=names):
+            return [alias.asname or alias.name for alias in names]
+        case ast.Assign() | ast.AnnAssign():
+            targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+            found = [node for target in targets for node in ast.walk(target)]
+            stored = [node for node in found if isinstance(node, ast.Name)]
+            return [node.id for node in stored if isinstance(node.ctx, ast.Store)]
+    return []
+
+
+def test_tests_bind_no_name_twice() -> None:
+    """A second list of cases would take the first one's place, a second test the first test's."""
+    modules = sorted(FORTRAN.parent.glob("tests/**/*.py"))
+    assert Path(__file__) in modules
+    wrong = {module.name: bound_twice(module.read_text(encoding="utf-8")) for module in modules}
+    assert {name: names for name, names in wrong.items() if names} == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("A = [1]\nA = [2]\n", ["'A' in line 2"]),
+        ("A: list[int] = [1]\n\n\ndef A() -> None: ...\n", ["'A' in line 4"]),
+        ("(A, B) = C = 1, 2\nimport x as B, C\n", ["'B' in line 2", "'C' in line 2"]),
+        ("class A: ...\n\n\nclass A: ...\n", ["'A' in line 4"]),
+        ("A = {}\nA['a'] = 1\nA.b = 2\nif A:\n    B = A\nB = A\n", []),
+    ],
+)
+def test_names_bound_twice_are_found(text: str, names: list[str]) -> None:
+    assert bound_twice(text) == names

@@ -19,6 +19,8 @@ module da_app_arguments
       logical :: version = .false.
       logical :: defaults = .false.
       logical :: check = .false.
+      !> Networks are loaded and tried, too, which runs code of theirs.
+      logical :: with_networks = .false.
       logical :: check_adjoint = .false.
       logical :: check_network = .false.
    end type arguments_type
@@ -45,6 +47,8 @@ contains
             arguments%defaults = .true.
          case ('--check')
             arguments%check = .true.
+         case ('--with-networks')
+            arguments%with_networks = .true.
          case ('--check-adjoint')
             arguments%check_adjoint = .true.
          case ('--check-network')
@@ -80,6 +84,8 @@ contains
       if (arguments%check_network .and. &
           (arguments%check .or. arguments%check_adjoint .or. arguments%start /= start_new)) then
          call input_error(error, '--check-network takes a network file and no other option')
+      else if (arguments%with_networks .and. .not. arguments%check) then
+         call input_error(error, '--with-networks is for --check: all else runs them anyway')
       else if (len(arguments%file) > 0) then
          return
       else if (arguments%check_network) then
@@ -111,6 +117,8 @@ contains
              newline// &
              'options'//newline// &
              '  --check         check the namelist and every file it names, run nothing'// &
+             newline// &
+             '  --with-networks with --check: load its networks, too, which runs their code'// &
              newline// &
              '  --check-adjoint test the tangent linears and adjoints that a run would use'// &
              newline// &

@@ -50,6 +50,8 @@ program da_cycle
          if (.not. allocated(error) .and. arguments%start /= start_from_checkpoint) then
             call check_owners(communicator, config, error)
          end if
+         config%networks%loaded = arguments%with_networks .or. arguments%check_adjoint .or. &
+                                  .not. arguments%check
          if (.not. allocated(error)) call start_run(communicator, config, run, error)
          if (.not. allocated(error)) then
             if (len(run%notes) > 0) call say(run%notes(:len(run%notes) - 1))

@@ -8,7 +8,7 @@ module da_cycle_network_checks
    use da_base_text, only: to_text, pad
    use da_network_contract, only: circle_type, circles_of, test_sample, test_circle, checks, &
       check_names
-   use da_network_network, only: network_type, device_type, open_network
+   use da_network_network, only: network_type, device_type, read_network, load_network
    implicit none
    private
    public :: check_network
@@ -32,7 +32,8 @@ contains
 
       device%name = 'cpu'
       device%rank = communicator%rank
-      call open_network(path, '', device, network, error)
+      call read_network(communicator, path, '', network, error)
+      if (.not. allocated(error)) call load_network(device, network, error)
       if (.not. allocated(error)) then
          points = circles_of(network, communicator%ranks)
          allocate (circles(0:size(points)))

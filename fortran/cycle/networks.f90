@@ -14,10 +14,12 @@ module da_cycle_networks
    use da_model_corrected_tendency, only: new_corrected_tendency
    use da_model_emulator, only: new_emulator
    use da_model_linearised, only: new_linearised
+   use da_model_state_part, only: add_to_state
    use da_model_type, only: model_type
    use da_network_metadata, only: role_analysis, role_model, role_correction, &
       role_observation, form_tendency
-   use da_network_network, only: network_type, device_type, load_network
+   use da_network_network, only: network_type, device_type, read_network, &
+      load_network, test_sample_of, check_device
    use da_operator_type, only: operator_type
    implicit none
    private
@@ -40,6 +42,8 @@ module da_cycle_networks
       character(len=:), allocatable :: analysis_sha256
       character(len=:), allocatable :: device
       integer :: threads = 1
+      !> Networks are loaded, which runs code of theirs, and not only read.
+      logical :: loaded = .true.
       !> Of observations, that an analysis of several members sees.
       character(len=:), allocatable :: departures
       type(fallback_config) :: fallback
@@ -151,37 +155,41 @@ contains
       class(model_type), allocatable :: taken
       class(model_type), allocatable :: linear
       class(operator_type), allocatable :: physics
+      class(operator_type), allocatable :: added
       type(network_type) :: network
       real(wp), parameter :: tolerance = 1.0e-9_wp
       integer :: inside
 
       if (len(config%model) > 0) then
          call load_for(config, file, 'model', config%model, config%model_sha256, role_model, &
-                       domain, model%components_in, setting, network, notes, error)
+                       domain, model, setting, network, notes, error)
          if (allocated(error)) return
-         taken = new_emulator(model, network%operator, network%metadata%trained%interval)
+         call add_to_state(network%operator, model, added)
+         taken = new_emulator(model, added, network%metadata%trained%interval)
          call move_alloc(taken, model)
       else if (len(config%correction) > 0) then
          call load_for(config, file, 'correction', config%correction, config%correction_sha256, &
-                       role_correction, domain, model%components_in, setting, network, notes, error)
+                       role_correction, domain, model, setting, network, notes, error)
          if (allocated(error)) return
+         call add_to_state(network%operator, model, added)
          if (network%metadata%form == form_tendency) then
             call correct_tendency()
          else
             call count_steps('correction', network%metadata%trained%interval, model%dt, inside)
-            if (.not. allocated(error)) taken = new_corrected(model, network%operator, inside)
+            if (.not. allocated(error)) taken = new_corrected(model, added, inside)
          end if
          if (allocated(error)) return
          call move_alloc(taken, model)
       end if
       if (len(config%linear_model) > 0) then
          call load_for(config, file, 'linear_model', config%linear_model, &
-                       config%linear_model_sha256, role_model, domain, model%components_in, &
-                       setting, network, notes, error)
+                       config%linear_model_sha256, role_model, domain, model, setting, &
+                       network, notes, error)
          if (allocated(error)) return
          call count_steps('linear_model', network%metadata%trained%interval, model%dt, inside)
          if (allocated(error)) return
-         linear = new_emulator(model, network%operator, network%metadata%trained%interval)
+         call add_to_state(network%operator, model, added)
+         linear = new_emulator(model, added, network%metadata%trained%interval)
          taken = new_linearised(model, linear, inside)
          call move_alloc(taken, model)
       end if
@@ -204,7 +212,7 @@ contains
                     ' was trained in steps of '//to_text(network%metadata%trained%interval)// &
                     ', here they are '//to_text(model%dt)//newline
          end if
-         taken = new_corrected_tendency(model, physics, network%operator)
+         taken = new_corrected_tendency(model, physics, added)
       end subroutine correct_tendency
 
       subroutine count_steps(key, whole, step, count)
@@ -243,7 +251,7 @@ contains
          return
       end if
       call load_for(config, file, 'analysis', config%analysis, config%analysis_sha256, &
-                    role_analysis, domain, model%components_in, setting, network, notes, error)
+                    role_analysis, domain, model, setting, network, notes, error)
       if (allocated(error)) return
       call check_members(config, file, members, network%metadata%trained%members, error)
       if (allocated(error)) return
@@ -295,12 +303,12 @@ contains
 
       if (len(config%observation) == 0) return
       call load_for(config, file, 'observation', config%observation, config%observation_sha256, &
-                    role_observation, domain, model%components_in, setting, network, notes, error)
+                    role_observation, domain, model, setting, network, notes, error)
       if (.not. allocated(error)) field = network%operator
    end subroutine take_network_observation
 
-   !> A network for a role, of so many components; `notes` is what the log should say of it.
-   subroutine load_for(config, file, key, path, sha256, role, domain, components, setting, &
+   !> A network for a role, beside a model; `notes` is what the log should say of it.
+   subroutine load_for(config, file, key, path, sha256, role, domain, model, setting, &
                        network, notes, error)
       type(networks_config), intent(in) :: config
       character(len=*), intent(in) :: file
@@ -309,30 +317,38 @@ contains
       character(len=*), intent(in) :: sha256
       character(len=*), intent(in) :: role
       type(domain_type), intent(in) :: domain
-      integer, intent(in) :: components
+      class(model_type), intent(in) :: model
       type(setting_type), intent(in) :: setting
       type(network_type), intent(out) :: network
       character(len=:), allocatable, intent(inout) :: notes
       type(error_type), allocatable, intent(out) :: error
       type(device_type) :: device
+      !> Of a point's values, the last: what is added to states need not see parameters.
+      integer :: hidden(2)
 
+      hidden = [0, merge(model%parameters, 0, role == role_model .or. role == role_correction)]
       device%name = config%device
       device%rank = domain%communicator%rank
       device%threads = config%threads
-      call load_network(path, sha256, device, network, error)
+      call read_network(domain%communicator, path, sha256, network, error)
+      if (.not. allocated(error)) call check_device(path, device, error)
       if (.not. allocated(error)) then
          associate (metadata => network%metadata)
             if (metadata%role /= role) then
                call input_error(error, path//": is a network for the role '"//metadata%role// &
                                 "', wanted is '"//role//"'")
-            else if (metadata%components /= components) then
+            else if (.not. any(metadata%components == model%components_in - hidden)) then
                call input_error(error, path//': is for '//to_text(metadata%components)// &
-                                ' values a point, the model has '//to_text(components))
+                                ' values a point, the model has '//to_text(model%components_in))
             else if (maxval(metadata%halo) > domain%total) then
                call input_error(error, path//': sees '//to_text(maxval(metadata%halo))// &
                                 ' points to a side, the circle has only '//to_text(domain%total))
             end if
          end associate
+      end if
+      if (config%loaded .and. .not. allocated(error)) then
+         call load_network(device, network, error)
+         if (.not. allocated(error)) call test_sample_of(network, error)
       end if
       call domain%communicator%agree(error)
       if (allocated(error)) then
@@ -341,10 +357,8 @@ contains
       end if
       call note('warning: '//path//' was trained ', departures(network%metadata, setting))
       call note('', about_tiles(network, domain))
-      if (config%threads > cores()) then
-         call note('', 'warning: threads = '//to_text(config%threads)//', this machine has '// &
-                   to_text(cores())//' cores')
-      end if
+      if (config%threads > cores()) call note('', 'warning: threads = '//to_text(config%threads) &
+                                              //', this machine has '//to_text(cores())//' cores')
 
    contains
 

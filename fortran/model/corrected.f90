@@ -4,13 +4,13 @@ module da_model_corrected
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
    use da_model_type, only: model_type
+   use da_model_wrapped, only: wrapped_type
    use da_operator_type, only: operator_type
    implicit none
    private
    public :: corrected_type, new_corrected
 
-   type, extends(model_type) :: corrected_type
-      class(model_type), allocatable :: physics
+   type, extends(wrapped_type) :: corrected_type
       class(operator_type), allocatable :: correction
       !> Steps of the physics between two corrections.
       integer :: steps = 1
@@ -29,10 +29,9 @@ contains
       integer, intent(in) :: steps
       type(corrected_type) :: self
 
-      call self%resemble(physics)
+      call self%wrap(physics)
       self%dt = steps*physics%dt
       self%rounding = max(physics%rounding, correction%rounding)
-      self%physics = physics
       self%correction = correction
       self%steps = steps
    end function new_corrected
@@ -60,10 +59,10 @@ contains
       dy = dx
       allocate (next, change, mold=x)
       do step = 1, self%steps
-         call self%physics%tl(domain, at, dy, change)
+         call self%original%tl(domain, at, dy, change)
          dy = change
          if (step == self%steps) exit
-         call self%physics%forward(domain, at, next)
+         call self%original%forward(domain, at, next)
          at = next
       end do
       call self%correction%tl(domain, x, dx, change)
@@ -83,12 +82,12 @@ contains
       allocate (states(size(x, 1), size(x, 2), size(x, 3), self%steps))
       states(:, :, :, 1) = x
       do step = 2, self%steps
-         call self%physics%forward(domain, states(:, :, :, step - 1), states(:, :, :, step))
+         call self%original%forward(domain, states(:, :, :, step - 1), states(:, :, :, step))
       end do
       allocate (change, mold=x)
       dx = dy
       do step = self%steps, 1, -1
-         call self%physics%ad(domain, states(:, :, :, step), dx, change)
+         call self%original%ad(domain, states(:, :, :, step), dx, change)
          dx = change
       end do
       call self%correction%ad(domain, x, dy, change)
@@ -106,7 +105,7 @@ contains
       allocate (corrections, mold=x)
       do step = 1, times
          call self%correction%forward(domain, x, corrections)
-         call self%physics%advance(domain, self%steps, x)
+         call self%original%advance(domain, self%steps, x)
          x = x + corrections
       end do
    end subroutine advance

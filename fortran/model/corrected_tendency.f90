@@ -8,6 +8,7 @@ module da_model_corrected_tendency
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
    use da_model_type, only: model_type
+   use da_model_wrapped, only: wrapped_type
    use da_operator_type, only: operator_type
    implicit none
    private
@@ -18,7 +19,7 @@ module da_model_corrected_tendency
    real(wp), parameter :: ahead(stages) = [0.0_wp, 0.5_wp, 0.5_wp, 1.0_wp]
    real(wp), parameter :: weight(stages) = [1.0_wp, 2.0_wp, 2.0_wp, 1.0_wp]/6.0_wp
 
-   type, extends(model_type) :: corrected_tendency_type
+   type, extends(wrapped_type) :: corrected_tendency_type
       !> f, and what is added to it.
       class(operator_type), allocatable :: physics
       class(operator_type), allocatable :: correction
@@ -38,7 +39,7 @@ contains
       class(operator_type), intent(in) :: correction
       type(corrected_tendency_type) :: self
 
-      call self%resemble(model)
+      call self%wrap(model)
       self%rounding = max(physics%rounding, correction%rounding)
       self%physics = physics
       self%correction = correction

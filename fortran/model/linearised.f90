@@ -4,13 +4,13 @@ module da_model_linearised
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
    use da_model_type, only: model_type
+   use da_model_wrapped, only: wrapped_type
    implicit none
    private
    public :: linearised_type, new_linearised
 
-   type, extends(model_type) :: linearised_type
-      class(model_type), allocatable :: nonlinear
-      !> Its step takes as long as `steps` of the nonlinear model.
+   type, extends(wrapped_type) :: linearised_type
+      !> Its step takes as long as `steps` of the nonlinear model, the original.
       class(model_type), allocatable :: linear
       integer :: steps = 1
    contains
@@ -28,10 +28,9 @@ contains
       integer, intent(in) :: steps
       type(linearised_type) :: self
 
-      call self%resemble(nonlinear)
+      call self%wrap(nonlinear)
       self%dt = steps*nonlinear%dt
       self%rounding = max(nonlinear%rounding, linear%rounding)
-      self%nonlinear = nonlinear
       self%linear = linear
       self%steps = steps
    end function new_linearised
@@ -43,7 +42,7 @@ contains
       real(wp), contiguous, intent(out) :: y(:, :, :)
 
       y = x
-      call self%nonlinear%advance(domain, self%steps, y)
+      call self%original%advance(domain, self%steps, y)
    end subroutine forward
 
    subroutine tl(self, domain, x, dx, dy)
@@ -72,6 +71,6 @@ contains
       integer, intent(in) :: times
       real(wp), contiguous, intent(inout) :: x(:, :, :)
 
-      call self%nonlinear%advance(domain, times*self%steps, x)
+      call self%original%advance(domain, times*self%steps, x)
    end subroutine advance
 end module da_model_linearised

@@ -60,7 +60,7 @@ contains
       real(wp), intent(inout) :: x(:, :, :)
    end subroutine set_parameters
 
-   !> Be of the same circle, climate and step as a model in whose place this one comes.
+   !> Have every attribute of a model in whose place this one comes.
    subroutine resemble(self, model)
       class(model_type), intent(inout) :: self
       class(model_type), intent(in) :: model
@@ -71,8 +71,10 @@ contains
       self%forcing = model%forcing
       self%start_mean = model%start_mean
       self%start_sd = model%start_sd
+      self%parameters = model%parameters
       self%components_in = model%components_in
       self%components_out = model%components_out
+      self%rounding = model%rounding
    end subroutine resemble
 
    !> dx/dt as an operator, for what is added to it; not allocated: the model gives none.

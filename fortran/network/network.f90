@@ -1,15 +1,20 @@
-!> Networks from files: loaded, checked against what is wanted of them and against themselves.
+!> Networks from files: read once, checked against what is wanted of them and against themselves,
+!> and loaded from the bytes that were checked.
 module da_network_network
    use da_base_kinds, only: wp
+   use da_base_communicator, only: communicator_type
    use da_base_error, only: error_type, input_error
-   use da_base_sha256, only: digest_length, file_sha256
+   use da_base_sha256, only: digest_length, sha256
    use da_base_text, only: to_text
+   use da_base_whole_file, only: read_whole_file
+   use da_network_archive, only: archive_type, read_archive
    use da_network_metadata, only: metadata_type, read_metadata
    use da_network_operator, only: network_operator_type, new_network_operator
    use da_network_torch, only: torch_type, new_torch
    implicit none
    private
-   public :: network_type, device_type, load_network, open_network
+   public :: network_type, device_type, read_network, load_network, test_sample_of, &
+      check_device
    public :: sample_difference, allowed_difference, relative_difference
 
    !> Where networks run.
@@ -22,6 +27,8 @@ module da_network_network
    type :: network_type
       character(len=:), allocatable :: path
       character(len=digest_length) :: sha256 = ''
+      !> What the file holds; given back once the network is loaded.
+      type(archive_type) :: archive
       type(metadata_type) :: metadata
       type(network_operator_type) :: operator
       type(torch_type) :: torch
@@ -33,25 +40,96 @@ module da_network_network
 
 contains
 
-   !> The network of a file; it reproduces the sample that it holds. `sha256` is what the file must
-   !> have; empty: anything.
-   subroutine load_network(path, sha256, device, network, error)
+   !> What a file says of its network, the file being whole by its own checksums; nothing that it
+   !> holds is run. `wanted` is the sha256 that it must have; empty: any. Collective: one rank
+   !> reads, so that all have the same.
+   subroutine read_network(communicator, path, wanted, network, error)
+      type(communicator_type), intent(in) :: communicator
       character(len=*), intent(in) :: path
-      character(len=*), intent(in) :: sha256
-      type(device_type), intent(in) :: device
+      character(len=*), intent(in) :: wanted
       type(network_type), intent(out) :: network
+      type(error_type), allocatable, intent(out) :: error
+      character(len=:), allocatable :: bytes
+      logical :: exists
+
+      network%path = path
+      bytes = ''
+      if (communicator%is_root()) then
+         inquire (file=path, exist=exists)
+         if (exists) then
+            call read_whole_file(path, bytes, error)
+         else
+            call input_error(error, path//': there is no such file')
+         end if
+      end if
+      call communicator%agree(error)
+      if (allocated(error)) return
+      call communicator%broadcast_text(bytes, 0)
+      network%sha256 = sha256(bytes)
+      if (len(wanted) > 0 .and. network%sha256 /= wanted) then
+         call input_error(error, path//': its sha256 is '//network%sha256//', wanted is '//wanted)
+         return
+      end if
+      call read_archive(path, bytes, network%archive, error)
+      if (allocated(error)) return
+      call read_metadata(path, network%archive%text('dacycle.nml'), network%metadata, error)
+      if (.not. allocated(error)) call wire(network)
+   end subroutine read_network
+
+   !> Make it ready to compute, which runs code that the file holds.
+   subroutine load_network(device, network, error)
+      type(device_type), intent(in) :: device
+      type(network_type), intent(inout) :: network
+      type(error_type), allocatable, intent(out) :: error
+
+      call new_torch(network%path, network%archive%bytes, device%name, device%rank, &
+                     device%threads, network%torch, error)
+      deallocate (network%archive%bytes)
+      if (.not. allocated(error)) call wire(network)
+   end subroutine load_network
+
+   !> Its name; whether it is there, libtorch says when a network is loaded.
+   subroutine check_device(path, device, error)
+      character(len=*), intent(in) :: path
+      type(device_type), intent(in) :: device
+      type(error_type), allocatable, intent(out) :: error
+      character(len=*), parameter :: numbered = 'cuda:'
+      logical :: known
+
+      associate (name => device%name)
+         known = name == 'cpu' .or. name == 'cuda'
+         if (.not. known .and. len(name) > len(numbered)) then
+            known = name(:len(numbered)) == numbered .and. &
+                    verify(name(len(numbered) + 1:), '0123456789') == 0
+         end if
+         if (.not. known) call input_error(error, path//": device '"//name// &
+                                           "' is not known (known: cpu, cuda, cuda:1)")
+      end associate
+   end subroutine check_device
+
+   subroutine wire(network)
+      type(network_type), intent(inout) :: network
+
+      associate (metadata => network%metadata)
+         network%operator = new_network_operator(network%torch, metadata%halo, metadata%width, &
+                                                 metadata%channels_in(), metadata%channels_out())
+      end associate
+   end subroutine wire
+
+   !> It must reproduce the sample that its file holds.
+   subroutine test_sample_of(network, error)
+      type(network_type), intent(in) :: network
       type(error_type), allocatable, intent(out) :: error
       real(wp) :: difference
 
-      call open_network(path, sha256, device, network, error)
-      if (.not. allocated(error)) call sample_difference(network, difference, error)
+      call sample_difference(network, difference, error)
       if (allocated(error)) return
       if (.not. difference <= allowed_difference(network)) then
-         call input_error(error, path//': does not reproduce the sample that it holds '// &
+         call input_error(error, network%path//': does not reproduce the sample that it holds '// &
                           '(relative difference '//to_text(difference)// &
                           '): the file is damaged, or this torch computes something else')
       end if
-   end subroutine load_network
+   end subroutine test_sample_of
 
    !> Relative to the largest value.
    pure function allowed_difference(network) result(allowed)
@@ -60,38 +138,6 @@ contains
 
       allowed = roundings*network%operator%rounding
    end function allowed_difference
-
-   !> The network of a file; what it computes is not looked at.
-   subroutine open_network(path, sha256, device, network, error)
-      character(len=*), intent(in) :: path
-      character(len=*), intent(in) :: sha256
-      type(device_type), intent(in) :: device
-      type(network_type), intent(out) :: network
-      type(error_type), allocatable, intent(out) :: error
-      logical :: exists
-
-      inquire (file=path, exist=exists)
-      if (.not. exists) then
-         call input_error(error, path//': there is no such file')
-         return
-      end if
-      network%path = path
-      ! Before it is loaded, which runs code that it holds.
-      call file_sha256(path, network%sha256, error)
-      if (allocated(error)) return
-      if (len(sha256) > 0 .and. network%sha256 /= sha256) then
-         call input_error(error, path//': its sha256 is '//network%sha256//', wanted is '//sha256)
-         return
-      end if
-      call new_torch(path, device%name, device%rank, device%threads, network%torch, error)
-      if (allocated(error)) return
-      call read_metadata(path, network%torch%metadata, network%metadata, error)
-      if (allocated(error)) return
-      associate (metadata => network%metadata)
-         network%operator = new_network_operator(network%torch, metadata%halo, metadata%width, &
-                                                 metadata%channels_in(), metadata%channels_out())
-      end associate
-   end subroutine open_network
 
    !> The file's sample input must give its sample output: in channels and halo; how far the numbers
    !> are apart, relative to the largest.

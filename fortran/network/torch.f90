@@ -9,6 +9,7 @@ module da_network_torch
    use da_base_kinds, only: wp
    use da_base_error, only: error_type, input_error
    use da_base_system, only: directory_of, environment, program_file
+   use da_network_archive, only: is_package
    implicit none
    private
    public :: torch_type, new_torch, task_forward, task_tl, task_ad
@@ -33,8 +34,6 @@ module da_network_torch
       type(c_funptr), private :: tensor_of
       !> Whether it computes in single precision.
       logical :: single = .false.
-      !> What the file says of itself.
-      character(len=:), allocatable :: metadata
    contains
       procedure, private :: call_double
       procedure, private :: call_single
@@ -49,10 +48,12 @@ module da_network_torch
          integer(c_int), value :: length
          integer(c_int) :: whole
       end function message_interface
-      function load_interface(path, device, rank, threads, network, kind_bytes) result(status) &
-         bind(c)
-         import :: c_char, c_int, c_ptr
-         character(kind=c_char), intent(in) :: path(*)
+      function load_interface(bytes, length, package, device, rank, threads, network, &
+                              kind_bytes) result(status) bind(c)
+         import :: c_char, c_int, c_int64_t, c_ptr
+         character(kind=c_char), intent(in) :: bytes(*)
+         integer(c_int64_t), value :: length
+         integer(c_int), value :: package
          character(kind=c_char), intent(in) :: device(*)
          integer(c_int), value :: rank
          integer(c_int), value :: threads
@@ -60,13 +61,6 @@ module da_network_torch
          integer(c_int), intent(out) :: kind_bytes
          integer(c_int) :: status
       end function load_interface
-      function metadata_interface(network, text, length) result(whole) bind(c)
-         import :: c_char, c_int, c_ptr
-         type(c_ptr), value :: network
-         character(kind=c_char), intent(out) :: text(*)
-         integer(c_int), value :: length
-         integer(c_int) :: whole
-      end function metadata_interface
       function tensor_interface(network, name, extents, data) result(status) bind(c)
          import :: c_char, c_int, c_int64_t, c_ptr
          type(c_ptr), value :: network
@@ -124,21 +118,19 @@ module da_network_torch
 
 contains
 
-   !> The network of a file on a device: 'cpu', 'cuda:1', or 'cuda', where ranks take one after
-   !> another.
-   subroutine new_torch(path, device, rank, threads, self, error)
+   !> The network that the bytes of a file are, on a device: 'cpu', 'cuda:1', or 'cuda', where ranks
+   !> take one after another.
+   subroutine new_torch(path, bytes, device, rank, threads, self, error)
       character(len=*), intent(in) :: path
+      character(len=*), intent(in) :: bytes
       character(len=*), intent(in) :: device
       integer, intent(in) :: rank
       integer, intent(in) :: threads
       type(torch_type), intent(out) :: self
       type(error_type), allocatable, intent(out) :: error
       procedure(load_interface), pointer :: load
-      procedure(metadata_interface), pointer :: metadata_of
       type(c_ptr) :: library
       integer(c_int) :: kind_bytes
-      character(kind=c_char), allocatable :: text(:)
-      integer :: length
 
       call open_bridge(path, library, error)
       if (allocated(error)) return
@@ -146,19 +138,13 @@ contains
       self%message_of = c_dlsym(library, 'dacycle_torch_message'//c_null_char)
       self%tensor_of = c_dlsym(library, 'dacycle_torch_tensor'//c_null_char)
       call c_f_procpointer(c_dlsym(library, 'dacycle_torch_load'//c_null_char), load)
-      call c_f_procpointer(c_dlsym(library, 'dacycle_torch_metadata'//c_null_char), metadata_of)
-      if (load(path//c_null_char, device//c_null_char, int(rank, c_int), int(threads, c_int), &
-               self%network, kind_bytes) /= 0) then
+      if (load(bytes, len(bytes, c_int64_t), merge(1_c_int, 0_c_int, is_package(path)), &
+               device//c_null_char, int(rank, c_int), int(threads, c_int), self%network, &
+               kind_bytes) /= 0) then
          call input_error(error, path//': '//last_message(self))
          return
       end if
       self%single = kind_bytes == storage_size(1.0_real32)/storage_size(c_null_char)
-      allocate (text(1))
-      length = metadata_of(self%network, text, 1_c_int)
-      deallocate (text)
-      allocate (text(length + 1))
-      length = metadata_of(self%network, text, int(size(text), c_int))
-      self%metadata = as_text(text, length)
    end subroutine new_torch
 
    !> y (or dy, or dx) of a batch: x(points_in, channels_in, batch), y(points_out, channels_out,

@@ -72,12 +72,6 @@ at::Device device_of(const std::string& name, int rank) {
   return device;
 }
 
-bool is_package(const std::string& path) {
-  const std::string extension = ".pt2";
-  return path.size() > extension.size() &&
-         path.compare(path.size() - extension.size(), extension.size(), extension) == 0;
-}
-
 at::Tensor field(const Network& network, const void* data, int64_t batch, int64_t channels,
                  int64_t points) {
   auto aliased = at::from_blob(const_cast<void*>(data), {batch, channels, points},
@@ -111,16 +105,17 @@ int dacycle_torch_message(char* text, int length) {
   return static_cast<int>(message.size());
 }
 
-// Loads a file onto a device. `kind_bytes` is 4 or 8: float32 or float64.
-int dacycle_torch_load(const char* path, const char* device, int rank, int threads, void** network,
-                       int* kind_bytes) {
+// Loads the bytes of a file onto a device. `kind_bytes` is 4 or 8: float32 or float64.
+int dacycle_torch_load(const char* bytes, int64_t length, int package, const char* device, int rank,
+                       int threads, void** network, int* kind_bytes) {
   *network = nullptr;
   return guarded([&] {
     // MKL's sums must not depend on where in memory an array lies: ranks are to have the same bits.
     setenv("MKL_CBWR", "AUTO", 0);
     at::set_num_threads(threads);
     const auto place = device_of(device, rank);
-    auto loaded = is_package(path) ? load_package(path, place) : load_script(path, place);
+    const File file(bytes, static_cast<size_t>(length));
+    auto loaded = package ? load_package(file, place) : load_script(file, place);
     const auto kind = loaded->kind;
     if (kind != at::kFloat && kind != at::kDouble)
       throw std::runtime_error(std::string("its weights are ") + c10::toString(kind) +
@@ -128,15 +123,6 @@ int dacycle_torch_load(const char* path, const char* device, int rank, int threa
     *kind_bytes = kind == at::kDouble ? 8 : 4;
     *network = loaded.release();
   });
-}
-
-// What the file says of itself, cut to `length` - 1 characters; returns its whole length.
-int dacycle_torch_metadata(const void* network, char* text, int length) {
-  const auto& metadata = static_cast<const Network*>(network)->metadata;
-  const auto kept = std::min<size_t>(metadata.size(), std::max(length - 1, 0));
-  std::memcpy(text, metadata.data(), kept);
-  text[kept] = '\0';
-  return static_cast<int>(metadata.size());
 }
 
 // A tensor that the module holds by name, converted to float64: its shape (three extents, torch's

@@ -2,7 +2,10 @@
 #pragma once
 
 #include <ATen/ATen.h>
+#include <caffe2/serialize/read_adapter_interface.h>
 
+#include <algorithm>
+#include <cstring>
 #include <memory>
 #include <string>
 
@@ -10,8 +13,6 @@
 struct Network {
   at::Device device = at::kCPU;
   at::ScalarType kind = at::kFloat;
-  // What the file says of itself.
-  std::string metadata;
 
   virtual ~Network() = default;
   virtual at::Tensor forward(const at::Tensor& x) = 0;
@@ -21,10 +22,24 @@ struct Network {
   virtual at::Tensor tensor(const std::string& name) const = 0;
 };
 
-constexpr const char* metadata_file = "dacycle.nml";
+// The bytes of a file, which was read once: those that were looked at are those that are loaded.
+struct File : caffe2::serialize::ReadAdapterInterface {
+  const char* bytes;
+  size_t length;
+
+  File(const char* bytes, size_t length) : bytes(bytes), length(length) {}
+
+  size_t size() const override { return length; }
+
+  size_t read(uint64_t position, void* buffer, size_t count, const char*) const override {
+    const auto kept = position < length ? std::min<size_t>(count, length - position) : 0;
+    std::memcpy(buffer, bytes + std::min<uint64_t>(position, length), kept);
+    return kept;
+  }
+};
 
 // A TorchScript file, `.pt`.
-std::unique_ptr<Network> load_script(const std::string& path, at::Device device);
+std::unique_ptr<Network> load_script(const File& file, at::Device device);
 
 // An AOTInductor package, `.pt2`.
-std::unique_ptr<Network> load_package(const std::string& path, at::Device device);
+std::unique_ptr<Network> load_package(const File& file, at::Device device);

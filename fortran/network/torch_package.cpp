@@ -4,6 +4,9 @@
 #include <torch/csrc/inductor/aoti_package/model_package_loader.h>
 #include <torch/headeronly/version.h>
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <fstream>
 #include <iterator>
 #include <set>
@@ -17,13 +20,26 @@ namespace {
 using Archive = caffe2::serialize::PyTorchStreamReader;
 using Function = torch::inductor::AOTIModelPackageLoader;
 
-std::unique_ptr<Archive> open(const std::string& path) {
-  try {
-    return std::make_unique<Archive>(path);
-  } catch (const c10::Error&) {
-    throw std::runtime_error("is not an AOTInductor package, or is cut short");
+// The loader takes a path: to memory that no other process can write to.
+struct PrivateFile {
+  const int descriptor = memfd_create("network.pt2", MFD_CLOEXEC);
+
+  explicit PrivateFile(const File& file) {
+    size_t written = 0;
+    while (written < file.length) {
+      const auto count = write(descriptor, file.bytes + written, file.length - written);
+      if (count <= 0) {
+        close(descriptor);
+        throw std::runtime_error("there is no memory for a copy of it");
+      }
+      written += count;
+    }
   }
-}
+  PrivateFile(const PrivateFile&) = delete;
+  ~PrivateFile() { close(descriptor); }
+
+  std::string path() const { return "/proc/self/fd/" + std::to_string(descriptor); }
+};
 
 std::string text_of(Archive& archive, const std::string& name) {
   const auto record = "extra/" + name;
@@ -106,15 +122,13 @@ struct Package : Network {
 
 }  // namespace
 
-std::unique_ptr<Network> load_package(const std::string& path, at::Device device) {
+std::unique_ptr<Network> load_package(const File& file, at::Device device) {
   if (!device.is_cpu())
     throw std::invalid_argument("is compiled for the CPU; on a GPU take the TorchScript file");
-  const auto opened = open(path);
-  auto& archive = *opened;
+  Archive archive(std::make_shared<File>(file));
   check_made_for(text_of(archive, "made_for"));
-  auto network = std::make_unique<Package>(path);
+  auto network = std::make_unique<Package>(PrivateFile(file).path());
   network->kind = text_of(archive, "dtype") == "float64" ? at::kDouble : at::kFloat;
-  network->metadata = text_of(archive, metadata_file);
   network->sample_input = tensor_of(archive, "sample_input");
   network->sample_output = tensor_of(archive, "sample_output");
   return network;

@@ -56,13 +56,12 @@ struct Script : Network {
 
 }  // namespace
 
-std::unique_ptr<Network> load_script(const std::string& path, torch::Device device) {
+std::unique_ptr<Network> load_script(const File& file, torch::Device device) {
   // The same graph in every call: an executor that specialises after some calls would make the
   // bits depend on how often a network was called, and so on restarts.
   torch::jit::getProfilingMode() = false;
   torch::jit::setGraphExecutorOptimize(false);
-  torch::jit::ExtraFilesMap extra{{metadata_file, ""}};
-  auto module = torch::jit::load(path, device, extra);
+  auto module = torch::jit::load(std::make_shared<File>(file), device);
   module.eval();
   const auto forward = module.find_method("forward");
   if (!forward) throw std::runtime_error("its module has no forward");
@@ -72,6 +71,5 @@ std::unique_ptr<Network> load_script(const std::string& path, torch::Device devi
     break;
   }
   network->device = device;
-  network->metadata = extra.at(metadata_file);
   return network;
 }

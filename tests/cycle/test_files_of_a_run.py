@@ -291,15 +291,19 @@ def test_an_error_leaves_no_lock(error_of: Callable[..., str], tmp_path: Path) -
 def test_srun_without_pmi(
     variables: dict[str, str],
     refused_with: str,
-    da_cycle: DaCycle,
-    monkeypatch: pytest.MonkeyPatch,
+    program: Path,
     tmp_path: Path,
 ) -> None:
     """Several copies of one rank would all be rank 0."""
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
     (tmp_path / "run.nml").write_text(SHORT)
-    done = da_cycle(["--check", "run.nml"], cwd=tmp_path)
+    done = subprocess.run(
+        [program, "--check", "run.nml"],
+        cwd=tmp_path,
+        env={**environment(os.environ), **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == (2 if refused_with else 0), done.stderr
     assert refused_with in done.stderr
 

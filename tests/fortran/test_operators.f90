@@ -20,6 +20,7 @@ module test_operators
    use da_model_lorenz96_tendency, only: lorenz96_tendency_type, new_lorenz96_tendency
    use da_model_lorenz96_two_scale, only: lorenz96_two_scale_type, lorenz96_two_scale_config, &
       new_lorenz96_two_scale
+   use da_model_state_part, only: state_part_type, new_state_part
    use da_observation_interpolation, only: interpolation_type, new_interpolation
    use da_observation_kinds, only: known_kinds
    use da_observation_mixture, only: mixture_type, new_mixture
@@ -49,6 +50,7 @@ contains
       type(lorenz96_two_scale_type) :: one_fast
       type(lorenz96_tendency_type) :: tendency
       type(corrected_tendency_type) :: corrected
+      type(state_part_type) :: state_part
       type(interpolation_type) :: observe
       type(interpolation_type) :: observe_whole
       type(mixture_type) :: mixture
@@ -83,6 +85,11 @@ contains
          call check_operator(tests, 'lorenz96_cubic', cubic, cubic, domain, whole)
          forced = new_lorenz96_forced(lorenz96_forced_config(n=sizes(s)))
          call check_operator(tests, 'lorenz96_forced', forced, forced, domain, whole)
+         state_part = new_state_part(tendency, 2, 1)
+         call check_operator(tests, 'tendency beside a parameter', state_part, state_part, domain, &
+                             whole)
+         state_part = new_state_part(forced, 2, 1)
+         call check_operator(tests, 'what sees a parameter', state_part, state_part, domain, whole)
          call check_operator(tests, 'lorenz96_two_scale', two_scale, two_scale, domain, whole)
          call check_operator(tests, 'one fast variable', one_fast, one_fast, domain, whole)
          call check_operator(tests, 'interpolation', observe, observe_whole, domain, whole)

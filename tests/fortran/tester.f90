@@ -4,6 +4,7 @@ program tester
    use da_base_communicator, only: communicator_type, start_communication, stop_communication
    use da_base_error, only: error_type
    use test_adaptive_inflation, only: test_adaptive_inflation_suite
+   use test_archive, only: test_archive_suite
    use test_carried, only: test_carried_suite
    use test_checks, only: test_checks_suite
    use test_domain, only: test_domain_suite
@@ -35,6 +36,7 @@ program tester
    use test_variational, only: test_variational_suite
    use test_windows, only: test_windows_suite
    use test_weak_constraint, only: test_weak_constraint_suite
+   use test_wrapped, only: test_wrapped_suite
    use testing, only: testing_type
    implicit none
    type(testing_type) :: tests
@@ -67,6 +69,10 @@ contains
       select case (suite)
       case ('sha256')
          call test_sha256_suite(tests)
+      case ('archive')
+         call test_archive_suite(tests)
+      case ('wrapped')
+         call test_wrapped_suite(tests)
       case ('sums')
          call test_sums_suite(tests)
       case ('random')

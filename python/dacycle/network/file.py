@@ -34,6 +34,7 @@ import torch
 from torch import Tensor
 
 from dacycle.errors import NetworkFileError
+from dacycle.network.archive import check_archive
 from dacycle.network.type import Network
 
 __all__ = ["FORMAT", "VERSION", "Metadata", "Sample", "load", "quiet", "save"]
@@ -109,15 +110,18 @@ def load(path: str | os.PathLike[str]) -> tuple[torch.jit.ScriptModule, Metadata
     """A network and what its file says of it.
 
     Raises:
-        NetworkFileError: there is no such file, it is no TorchScript, or lacks the metadata.
+        NetworkFileError: there is no such file, it is damaged or no TorchScript, or lacks the
+            metadata.
     """
     if not Path(path).is_file():
         raise NetworkFileError(f"{path}: no such file")
     extra = {EXTRA: ""}
+    data = Path(path).read_bytes()
+    check_archive(path, data)
     try:
         with quiet():
             module: torch.jit.ScriptModule = torch.jit.load(  # type: ignore[no-untyped-call]
-                str(path), map_location="cpu", _extra_files=extra
+                io.BytesIO(data), map_location="cpu", _extra_files=extra
             )
     except (RuntimeError, ValueError) as error:
         reason = str(error).strip().splitlines()

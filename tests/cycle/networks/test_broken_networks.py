@@ -123,8 +123,8 @@ FILES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "cut after 5": (cut_to(5), NOT_TORCHSCRIPT),
     "cut after 3000": (cut_to(3000), NOT_TORCHSCRIPT),
     "cut before the end": (cut_to(-10), NOT_TORCHSCRIPT),
-    "bits flipped": (flipped, NOT_TORCHSCRIPT),
-    "weights alone": (weights_alone, NOT_TORCHSCRIPT),
+    "bits flipped": (flipped, "is damaged: "),
+    "weights alone": (weights_alone, "has no metadata"),
     "no metadata": (script(Inner(), ""), "has no metadata"),
     "metadata of prose": (script(Inner(), "ask me"), "'ask' stands outside a group"),
     "unknown key": (metadata_of("halo = 8"), "&network halo is not a known key"),
@@ -154,6 +154,9 @@ FILES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "raises": (script(Unwilling()), "is not in the mood"),
 }
 
+BESIDE_A_MODEL = {"other channels": "is for 2 values a point, the model has 1"}
+"""What a run says instead: it compares with its model before it runs what the file holds."""
+
 
 @pytest.fixture
 def refused(error_of: ErrorOf, tmp_path: Path) -> ErrorOf:
@@ -175,7 +178,7 @@ def refused(error_of: ErrorOf, tmp_path: Path) -> ErrorOf:
 def test_wrong_files(name: str, ranks: int, refused: ErrorOf, tmp_path: Path) -> None:
     make, expected = FILES[name]
     make(tmp_path / "net.pt")
-    assert expected in refused("net.pt", ranks=ranks)
+    assert BESIDE_A_MODEL.get(name, expected) in refused("net.pt", ranks=ranks)
 
 
 @pytest.mark.parametrize(
