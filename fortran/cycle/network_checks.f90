@@ -60,12 +60,13 @@ contains
       integer :: c
 
       associate (metadata => network%metadata, trained => network%metadata%trained)
+         line = ', halo '//to_text(metadata%halo(1))//' and '//to_text(metadata%halo(2))
+         if (metadata%points > 0) line = ', one circle of '//to_text(metadata%points)//' points'
          call say(network%path//': role '//metadata%role//', '// &
                   trim(merge('float32', 'float64', network%torch%single))//', '// &
                   to_text(metadata%channels_in())//' channels in, '// &
                   to_text(metadata%channels_out())//' out, '//to_text(metadata%memory)// &
-                  ' of memory, halo '//to_text(metadata%halo(1))//' and '// &
-                  to_text(metadata%halo(2)))
+                  ' of memory'//line)
          line = "trained for model '"//trained%model//"', forcing "//to_text(trained%forcing)// &
                 ', each '//to_text(trained%interval)
          if (trained%error_sd > 0) line = line//', error_sd '//to_text(trained%error_sd)

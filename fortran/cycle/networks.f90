@@ -340,6 +340,9 @@ contains
             else if (.not. any(metadata%components == model%components_in - hidden)) then
                call input_error(error, path//': is for '//to_text(metadata%components)// &
                                 ' values a point, the model has '//to_text(model%components_in))
+            else if (all(metadata%points /= [0, domain%total])) then
+               call input_error(error, path//': is for a circle of '//to_text(metadata%points)// &
+                                ' points alone, this one has '//to_text(domain%total))
             else if (maxval(metadata%halo) > domain%total) then
                call input_error(error, path//': sees '//to_text(maxval(metadata%halo))// &
                                 ' points to a side, the circle has only '//to_text(domain%total))

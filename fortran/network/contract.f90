@@ -51,13 +51,18 @@ module da_network_contract
 contains
 
    !> Sizes of circles: the smallest that the halo allows, a common one, and one of several tiles
-   !> that no number of ranks divides; all have a point for each rank.
+   !> that no number of ranks divides; all have a point for each rank. Of a network of one circle
+   !> that one.
    function circles_of(network, ranks) result(points)
       type(network_type), intent(in) :: network
       integer, intent(in) :: ranks
       integer, allocatable :: points(:)
       integer :: many
 
+      if (network%metadata%points > 0) then
+         points = [network%metadata%points]
+         return
+      end if
       points = [max(1, maxval(network%metadata%halo), ranks)]
       if (points(1) < common_points) points = [points, common_points]
       many = points(size(points))
@@ -150,20 +155,25 @@ contains
          call note(circle, check_finite, real(count(.not. abs(y) <= huge(y)), wp), 0.0_wp)
          if (.not. circle%passed(check_finite)) return
 
-         cuts = [1, 2, 2 + n/3, 2 + n/2, (domain%first_of(i), i=1, domain%communicator%ranks - 1), &
-                 n + 1]
-         i = 1
-         do while (i <= n)
-            associate (next => minval(cuts, mask=cuts > i))
-               call evaluate(i, next - 1, 1, members, pieces(i:next - 1, :, :))
-               i = next
-            end associate
-         end do
-         if (allocated(circle%message)) return
-         call note(circle, check_cuts, relative_difference(pieces, y), allowed_difference(network))
+         ! A network of one circle cannot be cut.
+         if (network%metadata%points == 0) then
+            cuts = [1, 2, 2 + n/3, 2 + n/2, &
+                    (domain%first_of(i), i=1, domain%communicator%ranks - 1), n + 1]
+            i = 1
+            do while (i <= n)
+               associate (next => minval(cuts, mask=cuts > i))
+                  call evaluate(i, next - 1, 1, members, pieces(i:next - 1, :, :))
+                  i = next
+               end associate
+            end do
+            if (allocated(circle%message)) return
+            call note(circle, check_cuts, relative_difference(pieces, y), &
+                      allowed_difference(network))
+         end if
          do m = 1, members
             call evaluate(1, n, m, 1, pieces(:, :, m:m))
          end do
+         if (allocated(circle%message)) return
          call note(circle, check_members, relative_difference(pieces, y), &
                    allowed_difference(network))
       end associate

@@ -43,6 +43,8 @@ module da_network_metadata
       character(len=:), allocatable :: form
       !> Points that `forward` wants beyond either end of those it gives.
       integer :: halo(2) = 0
+      !> Of the one circle that it is for, which it takes and gives as a whole; 0: of any.
+      integer :: points = 0
       !> Fields of the state that go in and come out.
       integer :: components = 1
       !> Fields that it carries from call to call, after the others.
@@ -67,8 +69,9 @@ contains
       integer :: format
 
       if (len_trim(text) == 0) then
-         call input_error(error, path//': has no metadata (dacycle.nml in the archive); export '// &
-                          'the network with dacycle export')
+         call input_error(error, path//': has no metadata (dacycle.nml in the archive): take '// &
+                          'it over with dacycle adopt, or export a training with '// &
+                          'dacycle export')
          return
       end if
       call new_namelists(text, path//' (metadata)', namelists, error)
@@ -82,12 +85,16 @@ contains
       call namelists%get('form', metadata%form, '', known_forms)
       call namelists%get('halo_left', metadata%halo(1), '', minimum=0)
       call namelists%get('halo_right', metadata%halo(2), '', minimum=0)
+      call namelists%get('points', metadata%points, '', minimum=0)
       call namelists%get('components', metadata%components, '', minimum=1)
       call namelists%get('memory', metadata%memory, '', minimum=0)
       call namelists%get('width', metadata%width, '', minimum=1)
       if (metadata%form == form_tendency .and. metadata%role /= role_correction) then
          call namelists%reject('form', "is that of a correction, not of the role '"// &
                                metadata%role//"'")
+      end if
+      if (metadata%points > 0 .and. any(metadata%halo > 0)) then
+         call namelists%reject('points', 'is that of a whole circle, which has no halo')
       end if
       if (format /= known_format) then
          call input_error(error, path//': is of format '//to_text(format)//', this program '// &

@@ -111,7 +111,8 @@ contains
       type(network_type), intent(inout) :: network
 
       associate (metadata => network%metadata)
-         network%operator = new_network_operator(network%torch, metadata%halo, metadata%width, &
+         network%operator = new_network_operator(network%torch, metadata%halo, &
+                                                 metadata%points > 0, metadata%width, &
                                                  metadata%channels_in(), metadata%channels_out())
       end associate
    end subroutine wire
@@ -162,6 +163,8 @@ contains
             call differ('channels out', size(expected, 2), metadata%channels_out())
          else if (size(x, 1) - size(expected, 1) /= sum(metadata%halo)) then
             call differ('points of halo', size(x, 1) - size(expected, 1), sum(metadata%halo))
+         else if (metadata%points > 0 .and. size(x, 1) /= metadata%points) then
+            call differ('points', size(x, 1), metadata%points)
          end if
       end associate
       if (allocated(error)) return

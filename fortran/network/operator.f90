@@ -21,6 +21,8 @@ module da_network_operator
    !> y = network(x): `reach` points beyond either end go in.
    type, extends(operator_type) :: network_operator_type
       integer :: reach(2) = 0
+      !> The circle is one tile, however large: the network knows it as a whole only.
+      logical :: whole = .false.
       !> Values a point of its widest layer.
       integer :: width = 1
       type(torch_type), private :: torch
@@ -50,9 +52,11 @@ module da_network_operator
 
 contains
 
-   function new_network_operator(torch, reach, width, components_in, components_out) result(self)
+   function new_network_operator(torch, reach, whole, width, components_in, components_out) &
+      result(self)
       type(torch_type), intent(in) :: torch
       integer, intent(in) :: reach(2)
+      logical, intent(in) :: whole
       integer, intent(in) :: width
       integer, intent(in) :: components_in
       integer, intent(in) :: components_out
@@ -60,6 +64,7 @@ contains
 
       self%torch = torch
       self%reach = reach
+      self%whole = whole
       self%width = max(width, components_in, components_out)
       self%components_in = components_in
       self%components_out = components_out
@@ -334,13 +339,14 @@ contains
       end do
    end subroutine cut
 
-   !> The circle's tiles: as large as the caches like.
+   !> The circle's tiles: as large as the caches like, or the whole.
    pure function tiles_of(self, points) result(tiles)
       class(network_operator_type), intent(in) :: self
       integer, intent(in) :: points
       type(tiles_type) :: tiles
 
-      tiles = new_tiles(points, max(fewest_points, tile_bytes/(bytes(self)*self%width)))
+      tiles = new_tiles(points, merge(points, max(fewest_points, &
+                                                  tile_bytes/(bytes(self)*self%width)), self%whole))
    end function tiles_of
 
    !> The most tiles that a rank evaluates in `forward`, and how many the circle has.

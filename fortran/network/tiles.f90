@@ -20,7 +20,7 @@ module da_network_tiles
 
 contains
 
-   !> Tiles of about `wanted` points of a circle of `points`.
+   !> Tiles of about `wanted` points of a circle of `points`: one where as many are wanted.
    pure function new_tiles(points, wanted) result(self)
       integer, intent(in) :: points
       integer, intent(in) :: wanted

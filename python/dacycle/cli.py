@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dacycle import runner
+from dacycle.commands import adopt as adopting
 from dacycle.errors import DacycleError, LostWarning, RunError, RunFileError, TrainingError
 from dacycle.report import impact_table, read_published, score_table, verification_table
 from dacycle.run_file import open_run
@@ -203,6 +204,11 @@ def _export(given: argparse.Namespace) -> int:
 
     console = _console()
     path: Path = given.training
+    if path.is_file() and not given.aoti:
+        raise DacycleError(
+            f"{path}: is a file, not the folder of a training: `dacycle adopt` takes over "
+            "TorchScript files, --aoti compiles a network of dacycle"
+        )
     if path.is_dir() or not given.aoti:
         command = f"dacycle export {path}" + (f" --dtype {given.dtype}" * bool(given.dtype))
         path = export_training(
@@ -221,6 +227,12 @@ def _export(given: argparse.Namespace) -> int:
         with console.status(f"compiling {path}"):
             path = compile_file(path, given.output or path.parent)
         console.print(str(path))
+    return 0
+
+
+def _adopt(given: argparse.Namespace) -> int:
+    _need_torch()
+    adopting.adopt(given, _console().print)
     return 0
 
 
@@ -465,6 +477,9 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument(
         "--dtype", choices=("float32", "float64"), help="precision (default: the training's)"
     )
+
+    adopt = _command(commands, "adopt", _adopt, adopting.SUMMARY, adopting.EXAMPLES)
+    adopting.add_arguments(adopt)
 
     validate = _command(
         commands,

@@ -1,5 +1,8 @@
 """What can go wrong for a reason the user can mend: each has a message of one line."""
 
+LONGEST = 200
+"""Letters of a line of PyTorch's that are quoted."""
+
 
 class DacycleError(Exception):
     """Any error that dacycle raises about its input, its files or its program."""
@@ -54,3 +57,13 @@ class TrainingError(DacycleError):
 
 class NetworkFileError(DacycleError):
     """A file that is no exported network, or one that is unfit for its use."""
+
+
+def one_line(error: BaseException) -> str:
+    """What PyTorch says of an error, without its tracebacks."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if not lines:
+        return type(error).__name__
+    # The interpreter of TorchScript says last what went wrong, its compiler first.
+    line = lines[-1 if "TorchScript interpreter" in lines[0] else 0]
+    return line if len(line) <= LONGEST else f"{line[:LONGEST]} …"

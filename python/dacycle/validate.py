@@ -1,8 +1,9 @@
 """`dacycle validate`: is an exported network what its file says, and fit to be an operator?
 
 Each check has a number and a limit that it must not exceed. The file is tested, never the module
-it was made from. Linearisations are in float64, whatever the file's precision: rounding in float32
-would hide their errors.
+it was made from, and as `da_cycle` runs it: without the optimisations of TorchScript, its tangent
+linear by forward differentiation. Linearisations are in float64, whatever the file's precision, as
+rounding in float32 would hide their errors; where weights are constants of the file, in its own.
 
 Of a model the Jacobian is compared with that of the physical model it learned from, as learned
 models can have a good forecast and a useless adjoint (Tian et al. 2026): these are measures, with
@@ -10,7 +11,8 @@ no limit.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -18,7 +20,9 @@ from pathlib import Path
 import torch
 from rich.table import Table
 from torch import Tensor
+from torch.autograd import forward_ad
 
+from dacycle.errors import NetworkFileError, one_line
 from dacycle.export import sample_fields
 from dacycle.model import lorenz96_torch as lorenz96
 from dacycle.network.file import DTYPES, Metadata, load
@@ -29,17 +33,21 @@ __all__ = ["Check", "validate", "validation_table"]
 ROUNDING = {"float32": 1e-4, "float64": 1e-12}
 """Of an output, relative to the largest one: layers of sums of some hundred terms in any order."""
 
-DOT_PRODUCT = 1e-12
+DOT_PRODUCT = {torch.float32: 5e-5, torch.float64: 1e-12}
 TAYLOR = 0.5
 """A step ten times smaller must make the defect smaller by ten, with kinks (ReLU) by three."""
 
-LINEAR = 1e-9
+LINEAR = {torch.float32: 1e-4, torch.float64: 1e-9}
 """A defect so small is rounding: the network is linear."""
 
 POINTS = 40
 SIZES = (1, 4, 40, 257)
 CUTS = ((0, 1, 2, 17, POINTS), (0, 13, POINTS))
-STEPS = (1e-3, 1e-4)
+STEPS = {torch.float32: (1e-1, 1e-2), torch.float64: (1e-3, 1e-4)}
+DIRECTIONS = 9
+"""States that the Taylor test is made at: the median counts, as a kink may lie close to any one."""
+
+SMALLEST = 1e-30
 LEADS = (1, 4, 10)
 JACOBIANS = 8
 LEADING = 5
@@ -77,14 +85,51 @@ def validate(path: Path, *, physical: bool = True) -> tuple[Metadata, list[Check
         NetworkFileError: it is no exported network.
     """
     module, metadata = load(path)
+    try:
+        with _as_in_da_cycle():
+            return metadata, _checks(path, module, metadata, physical)
+    except (RuntimeError, ValueError, TypeError, ArithmeticError) as error:
+        raise NetworkFileError(f"{path}: does not run: {one_line(error)}") from error
+
+
+def _checks(
+    path: Path, module: torch.jit.ScriptModule, metadata: Metadata, physical: bool
+) -> list[Check]:
     checks = [_counts(metadata), _parity(module, metadata), _shapes(module, metadata)]
-    if all(check.passed for check in checks):
-        checks += [_cuts(module, metadata), _members(module, metadata)]
-        checks += _linear(module.double(), metadata)
-        learned = metadata.role == "model" and metadata.trained_for["model"] == "lorenz96"
-        if physical and learned:
-            checks += _jacobian(module, metadata)
-    return metadata, checks
+    if not all(check.passed for check in checks):
+        return checks
+    if metadata.points == 0:
+        checks.append(_cuts(module, metadata))
+    checks.append(_members(module, metadata))
+    exact, dtype = _most_precise(path, module, metadata)
+    checks += _linear(exact, metadata, dtype)
+    learned = metadata.role == "model" and metadata.trained_for["model"] == "lorenz96"
+    if physical and learned:
+        checks += _jacobian(exact, metadata, dtype)
+    return checks
+
+
+@contextmanager
+def _as_in_da_cycle() -> Iterator[None]:
+    """The graph of the file as it is, as `fortran/network/torch_script.cpp` has it."""
+    profiling = torch._C._jit_set_profiling_mode(False)
+    try:
+        with torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
+            yield
+    finally:
+        torch._C._jit_set_profiling_mode(profiling)
+
+
+def _most_precise(
+    path: Path, module: torch.jit.ScriptModule, metadata: Metadata
+) -> tuple[torch.jit.ScriptModule, torch.dtype]:
+    """The network in float64; in its own precision where its weights are constants of the file."""
+    exact = module.double()
+    try:
+        exact(wrap(_fields(metadata, 1, _points(metadata)).double(), metadata.halo))
+    except RuntimeError:
+        return load(path)[0], DTYPES[metadata.dtype]
+    return exact, torch.float64
 
 
 def validation_table(title: str, checks: list[Check]) -> Table:
@@ -108,13 +153,15 @@ def _counts(metadata: Metadata) -> Check:
 
 def _parity(module: torch.jit.ScriptModule, metadata: Metadata) -> Check:
     x, expected = metadata.sample.tensors(DTYPES[metadata.dtype])
-    return Check("sample: largest difference", _apart(module(x), expected), _rounding(metadata))
+    found = module(x)
+    apart = _apart(found, expected) if found.dtype == expected.dtype else math.inf
+    return Check("sample: largest difference", apart, _rounding(metadata))
 
 
 def _shapes(module: torch.jit.ScriptModule, metadata: Metadata) -> Check:
     """How many sizes of circle and batch give an output of a wrong shape, or not finite."""
     wrong = 0
-    for points in SIZES:
+    for points in (metadata.points,) if metadata.points else SIZES:
         for batch in (1, 3):
             y = module(wrap(_fields(metadata, batch, points), metadata.halo))
             shape = (batch, len(metadata.outputs), points)
@@ -135,42 +182,44 @@ def _cuts(module: torch.jit.ScriptModule, metadata: Metadata) -> Check:
 
 
 def _members(module: torch.jit.ScriptModule, metadata: Metadata) -> Check:
-    xh = wrap(_fields(metadata, 5, POINTS), metadata.halo)
+    xh = wrap(_fields(metadata, 5, _points(metadata)), metadata.halo)
     alone = torch.cat([module(xh[member : member + 1]) for member in range(5)])
     return Check(
         "members alone, largest difference", _apart(alone, module(xh)), _rounding(metadata)
     )
 
 
-def _linear(module: torch.jit.ScriptModule, metadata: Metadata) -> list[Check]:
+def _linear(module: torch.jit.ScriptModule, metadata: Metadata, dtype: torch.dtype) -> list[Check]:
     """Dot product of tangent linear and adjoint, and the Taylor test of the former."""
-    xh = wrap(_fields(metadata, 2, POINTS).double(), metadata.halo)
+    xh = wrap(_fields(metadata, DIRECTIONS, _points(metadata)).to(dtype), metadata.halo)
     random = torch.Generator().manual_seed(2)
-    dx = torch.randn(xh.shape, generator=random, dtype=torch.float64)
+    dx = torch.randn(xh.shape, generator=random, dtype=torch.float64).to(dtype)
     y, forward = _tangent(module, xh, dx)
-    dy = torch.randn(y.shape, generator=random, dtype=torch.float64)
+    dy = torch.randn(y.shape, generator=random, dtype=torch.float64).to(dtype)
     backward = _adjoint(module, xh, dy)
     defect = abs(float((forward * dy).sum() - (dx * backward).sum()))
-    size = float(forward.norm())
-    errors = [
-        float(((module(xh + step * dx) - module(xh)) / step - forward).norm()) / size
-        for step in STEPS
-    ]
-    ratio = errors[1] / errors[0] if errors[0] > LINEAR else 0.0
+    size = max(float(forward.norm() * dy.norm()), SMALLEST)
+    sizes = forward.flatten(1).norm(dim=1).clamp(min=SMALLEST)
+    first, second = (
+        ((module(xh + step * dx) - y) / step - forward).detach().flatten(1).norm(dim=1) / sizes
+        for step in STEPS[dtype]
+    )
+    ratios = torch.where(first > LINEAR[dtype], second / first, 0.0)
     return [
-        Check("adjoint: dot product defect", defect / (size * float(dy.norm())), DOT_PRODUCT),
-        Check("tangent linear: Taylor defect falls with the step, by", ratio, TAYLOR),
+        Check("adjoint: dot product defect", defect / size, DOT_PRODUCT[dtype]),
+        Check(
+            "tangent linear: Taylor defect falls with the step, by", float(ratios.median()), TAYLOR
+        ),
     ]
 
 
 def _tangent(module: Callable[[Tensor], Tensor], x: Tensor, dx: Tensor) -> tuple[Tensor, Tensor]:
-    """Output and tangent linear: the adjoint is linear in dy, and its own adjoint is M' dx."""
-    x = x.detach().requires_grad_(True)
-    y = module(x)
-    dy = torch.zeros_like(y, requires_grad=True)
-    (back,) = torch.autograd.grad(y, x, dy, create_graph=True)
-    (forward,) = torch.autograd.grad(back, dy, dx)
-    return y.detach(), forward
+    """Output and tangent linear, by dual numbers."""
+    with torch.no_grad(), forward_ad.dual_level():
+        dual = forward_ad.make_dual(x, dx)  # type: ignore[no-untyped-call]
+        parts = forward_ad.unpack_dual(module(dual))  # type: ignore[no-untyped-call]
+        forward = parts.tangent if parts.tangent is not None else torch.zeros_like(parts.primal)
+        return parts.primal.clone(), forward.clone()
 
 
 def _adjoint(module: Callable[[Tensor], Tensor], x: Tensor, dy: Tensor) -> Tensor:
@@ -179,11 +228,13 @@ def _adjoint(module: Callable[[Tensor], Tensor], x: Tensor, dy: Tensor) -> Tenso
     return back
 
 
-def _jacobian(module: torch.jit.ScriptModule, metadata: Metadata) -> list[Check]:
+def _jacobian(
+    module: torch.jit.ScriptModule, metadata: Metadata, dtype: torch.dtype
+) -> list[Check]:
     """Against the physical model's, at states of its climate, over several leads."""
     known = metadata.trained_for
     forcing, dt, steps = (known[name] for name in ("forcing", "dt", "steps"))
-    n = known.get("n", POINTS)
+    n = metadata.points or known.get("n", POINTS)
     x = lorenz96.climatology(
         JACOBIANS, n, forcing, dt, torch.Generator().manual_seed(3), torch.float64
     )
@@ -192,7 +243,7 @@ def _jacobian(module: torch.jit.ScriptModule, metadata: Metadata) -> list[Check]
         return lorenz96.forecast(state, forcing, dt, steps)
 
     def learned(state: Tensor) -> Tensor:
-        out: Tensor = module(wrap(state[:, None], metadata.halo))
+        out: Tensor = module(wrap(state[:, None].to(dtype), metadata.halo))
         return state + out[:, 0]
 
     products = [torch.eye(n, dtype=torch.float64).expand(JACOBIANS, n, n) for _ in range(2)]
@@ -237,6 +288,10 @@ def _fields(metadata: Metadata, batch: int, points: int) -> Tensor:
     return sample_fields(metadata.inputs, batch, points, 1, DTYPES[metadata.dtype])
 
 
+def _points(metadata: Metadata) -> int:
+    return metadata.points or POINTS
+
+
 def _rounding(metadata: Metadata) -> float:
     return ROUNDING[metadata.dtype]
 
@@ -246,5 +301,5 @@ def _apart(found: Tensor, expected: Tensor) -> float:
     if found.shape != expected.shape:
         return math.inf
     apart = float((found - expected).abs().max())
-    size = max(float(expected.abs().max()), 1e-30)
+    size = max(float(expected.abs().max()), SMALLEST)
     return apart / size if math.isfinite(apart) else math.inf

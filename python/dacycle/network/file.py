@@ -7,6 +7,7 @@ of what `da_cycle` must know, and `extra/dacycle.json`, the metadata:
     format         2-part name and version of what follows: "dacycle network", 1
     name, role     analysis, model, correction or observation
     halo           points on either side that `forward` wants and does not give back
+    points         of the one circle that it is for, which `forward` gets as a whole; 0: any
     inputs         what each channel in is, outputs: what each channel out is
     memory         how many of them, the last ones, are carried from call to call
     dtype          float32 or float64
@@ -84,12 +85,20 @@ class Metadata:
     configuration: dict[str, Any]
     torch: str
     sample: Sample
+    points: int = 0
     format: str = field(default=FORMAT)
     version: int = field(default=VERSION)
 
 
-def save(network: Network, metadata: Metadata, path: Path) -> None:
-    """Write a network, whole or not at all. Its parameters need no gradient from then on."""
+def save(network: Network, metadata: Metadata, path: Path, width: int | None = None) -> None:
+    """Write a network, whole or not at all. Its parameters need no gradient from then on.
+
+    Args:
+        network: of the file.
+        metadata: of it.
+        path: of the file.
+        width: values a point of its widest layer; none: that of its convolutions.
+    """
     network.periodic(False)
     network.requires_grad_(False).eval()
     sample = metadata.sample.tensors(DTYPES[metadata.dtype])
@@ -98,7 +107,7 @@ def save(network: Network, metadata: Metadata, path: Path) -> None:
     part = path.with_suffix(".part")
     extra = {
         EXTRA: json.dumps(asdict(metadata), indent=1),
-        NAMELIST: _namelist(metadata, _width(network)),
+        NAMELIST: _namelist(metadata, width or _width(network)),
     }
     with quiet():
         torch.jit.save(torch.jit.script(network), str(part), _extra_files=extra)
@@ -129,7 +138,9 @@ def load(path: str | os.PathLike[str]) -> tuple[torch.jit.ScriptModule, Metadata
             f"{path}: no TorchScript file ({reason[0] if reason else type(error).__name__})"
         ) from error
     if not extra[EXTRA]:
-        raise NetworkFileError(f"{path}: no metadata: not written by `dacycle export`")
+        raise NetworkFileError(
+            f"{path}: no metadata: not written by `dacycle export`; `dacycle adopt` takes it over"
+        )
     try:
         found = json.loads(extra[EXTRA])
         if (found["format"], found["version"]) != (FORMAT, VERSION):
@@ -182,6 +193,7 @@ def _namelist(metadata: Metadata, width: int) -> str:
             "form": "tendency" if "tendency" in metadata.outputs else "increment",
             "halo_left": metadata.halo,
             "halo_right": metadata.halo,
+            **({"points": metadata.points} if metadata.points else {}),
             "components": state,
             "memory": metadata.memory,
             "width": width,

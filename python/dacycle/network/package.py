@@ -27,6 +27,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._dynamo.exc import UserError
 from torch._inductor import aot_compile, config
 from torch._inductor.exc import CppCompileError, InductorError, InvalidCxxCompiler
 from torch._inductor.package.package import load_package
@@ -36,7 +37,8 @@ from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn import functional
 
-from dacycle.errors import NetworkFileError, TrainingError
+from dacycle.errors import NetworkFileError, TrainingError, one_line
+from dacycle.network.converted import converted
 from dacycle.network.factory import ARCHITECTURES, read_network
 from dacycle.network.file import DTYPES, EXTRA, NAMELIST, Metadata, load, quiet
 from dacycle.network.runge_kutta import RungeKutta
@@ -78,8 +80,13 @@ def compile_file(path: Path, target: Path) -> Path:
         TrainingError: nothing can be compiled here.
     """
     module, metadata = load(path)
-    network = network_of(path, module, metadata)
-    sample = metadata.sample.tensors(next(network.parameters()).dtype)
+    sample = metadata.sample.tensors(DTYPES[metadata.dtype])
+    if "module" in metadata.configuration:
+        halo = sample[0].shape[2] - sample[1].shape[2]
+        example = _example(sample[0].shape[1], halo, sample[0].dtype, metadata.points)
+        network: nn.Module = converted(path, module, example)
+    else:
+        network = network_of(path, module, metadata)
     if not _near(network(sample[0]), sample[1]):
         raise NetworkFileError(
             f"{path}: was made by another version of its architecture, whose code computes "
@@ -88,12 +95,21 @@ def compile_file(path: Path, target: Path) -> Path:
     target.mkdir(parents=True, exist_ok=True)
     package = target / f"{path.stem}.pt2"
     extra = {name: _record(path, name) for name in (EXTRA, NAMELIST)}
-    save(network, sample, extra, package)
+    try:
+        save(network, sample, extra, package, metadata.points)
+    except (RuntimeError, UserError, NotImplementedError, AssertionError) as error:
+        raise NetworkFileError(
+            f"{path}: PyTorch cannot compile it ({one_line(error)}); da_cycle runs the file itself"
+        ) from error
     return package
 
 
 def save(
-    module: nn.Module, sample: tuple[Tensor, Tensor], extra: Mapping[str, str], path: Path
+    module: nn.Module,
+    sample: tuple[Tensor, Tensor],
+    extra: Mapping[str, str],
+    path: Path,
+    circle: int = 0,
 ) -> None:
     """Compile a module that maps `(batch, channels, points)` to fewer points, if its halo is wide.
 
@@ -102,6 +118,7 @@ def save(
         sample: an input and its output.
         extra: files for the archive by name: `dacycle.nml` at least, for `da_cycle`.
         path: ends in `.pt2`; the file is written whole or not at all.
+        circle: points of the one circle that it is for; 0: any.
 
     Raises:
         TrainingError: PyTorch is on a path with a space, there is no C++ compiler that works, or
@@ -124,11 +141,11 @@ def save(
         "sample_output": _numbers(sample[1]),
     }
     with quiet(), _few_words():
-        functions = _traced(module, channels, halo, sample[0].dtype)
+        functions = _traced(module, channels, halo, sample[0].dtype, circle)
         compiled = {name: _compiled(program) for name, program in functions.items()}
         try:
             package_pt2(str(part), aoti_files=compiled, extra_files=told)
-            _test(module, part, channels, halo, sample[0].dtype)
+            _test(module, part, channels, halo, sample[0].dtype, circle)
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
@@ -173,15 +190,14 @@ def _record(path: Path, name: str) -> str:
 
 
 def _traced(
-    module: nn.Module, channels: tuple[int, int], halo: int, dtype: torch.dtype
+    module: nn.Module, channels: tuple[int, int], halo: int, dtype: torch.dtype, circle: int
 ) -> dict[str, ExportedProgram]:
-    """The three functions as programs of any batch and any number of points."""
-    batch, points = EXAMPLE
-    x = torch.zeros(batch, channels[0], points + halo, dtype=dtype)
+    """The three functions as programs of any batch and any number of points, or of one circle."""
+    x = _example(channels[0], halo, dtype, circle)
     # Tensors of their own: the tracer takes one tensor given twice for one argument.
     dx = torch.zeros_like(x)
-    dy = torch.zeros(batch, channels[1], points + halo, dtype=dtype)
-    forward = _program(module, halo, x)
+    dy = torch.zeros(x.shape[0], channels[1], x.shape[2], dtype=dtype)
+    forward = _program(module, halo, circle, x)
     # In elementary operations: those of modules have no second derivatives here.
     steps: Function = forward.run_decompositions().module()
 
@@ -195,9 +211,14 @@ def _traced(
 
     return {
         "forward": forward,
-        "tl": _program(_graph(tangent, x, dx), halo, x, dx),
-        "ad": _program(_graph(adjoint, x, dy), halo, x, dy),
+        "tl": _program(_graph(tangent, x, dx), halo, circle, x, dx),
+        "ad": _program(_graph(adjoint, x, dy), halo, circle, x, dy),
     }
+
+
+def _example(channels: int, halo: int, dtype: torch.dtype, circle: int) -> Tensor:
+    batch, points = EXAMPLE
+    return torch.zeros(batch, channels, (circle or points) + halo, dtype=dtype)
 
 
 def _vjp(function: Function, x: Tensor) -> tuple[Tensor, Function]:
@@ -231,9 +252,11 @@ def _transposed_convolution(
     return dx, None, None
 
 
-def _program(module: nn.Module, halo: int, *arguments: Tensor) -> ExportedProgram:
+def _program(module: nn.Module, halo: int, circle: int, *arguments: Tensor) -> ExportedProgram:
     # All arguments have the same extents, which one name for each says.
-    extents = {0: Dim("batch", min=1), 2: Dim("width", min=halo + 2)}
+    extents = {0: Dim("batch", min=1)}
+    if circle == 0:
+        extents[2] = Dim("width", min=halo + 2)
     return export(module, arguments, dynamic_shapes=(extents,) * len(arguments))
 
 
@@ -253,7 +276,12 @@ def _compiled(program: ExportedProgram) -> list[Any]:
 
 
 def _test(
-    module: nn.Module, package: Path, channels: tuple[int, int], halo: int, dtype: torch.dtype
+    module: nn.Module,
+    package: Path,
+    channels: tuple[int, int],
+    halo: int,
+    dtype: torch.dtype,
+    circle: int,
 ) -> None:
     """What is compiled against libtorch's own differentiation of the module, on some sizes."""
     forward, tangent, adjoint = (load_package(str(package), name) for name in FUNCTIONS)
@@ -262,7 +290,8 @@ def _test(
     def draw(batch: int, fields: int, points: int) -> Tensor:
         return torch.randn(batch, fields, points, generator=random, dtype=dtype)
 
-    for batch, points in TESTED:
+    for batch, any_points in TESTED:
+        points = circle or any_points
         x, dx = (draw(batch, channels[0], points + halo) for _ in range(2))
         dy = draw(batch, channels[1], points)
         y, pull = _vjp(module, x)

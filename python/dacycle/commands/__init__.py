@@ -1,0 +1,1 @@
+"""Subcommands of `dacycle`: arguments and what is done; what loads slowly is loaded inside."""
