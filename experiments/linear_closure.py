@@ -16,7 +16,7 @@ from remaking import spec
 from remaking.runs import KEPT, Runner, task
 
 from dacycle import namelist as nml
-from dacycle.export import export_module
+from dacycle.adoption import export_module
 from dacycle.model import lorenz96_torch as lorenz96
 from dacycle.run_file import open_run
 

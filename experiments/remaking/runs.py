@@ -174,11 +174,12 @@ class Runner:
 def _execute(namelist: Path) -> tuple[str, float]:
     """Run it: why it ended early, and the processor time."""
     line = command(find_program(), ["--fresh", "--progress", "none", str(namelist)], 1)
-    with tempfile.TemporaryFile() as errors:
+    # A session folder of its own: Open MPI's starts can meet in a common one.
+    with tempfile.TemporaryFile() as errors, tempfile.TemporaryDirectory(prefix="dc") as session:
         process = subprocess.Popen(
             line,
             cwd=namelist.parent,
-            env=environment(os.environ),
+            env=environment(os.environ) | {"TMPDIR": session},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=errors,
