@@ -3,7 +3,7 @@
 .venv/bin/python experiments/emulator_figure.py
 
 Takes the scores of the table `emulator`, made before, runs its ETKF for the forecasts and
-emulator/free.nml, 100,000 steps of the network alone. Writes emulator/figure.png and prints the
+emulator/free.nml, 40,000 steps of the network alone. Writes emulator/figure.png and prints the
 table of skill and the numbers of the climate; `remake.py` calls it.
 """
 
@@ -137,7 +137,7 @@ def _climate(axes: Axes, found: dict[str, Climate]) -> None:
     axes.set_ylim(bottom=0)
     axes.set_xlabel("x")
     axes.set_ylabel("density")
-    axes.set_title("100,000 steps alone")
+    axes.set_title("40,000 steps alone")
     axes.legend()
 
 

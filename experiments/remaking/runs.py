@@ -101,14 +101,17 @@ def program_print() -> str:
 
 
 def task(groups: nml.Groups, seed: int, keep: bool = False) -> Task:
-    """The run of these settings and this seed; what is not said is quiet."""
+    """The run of these settings and this seed; what is not said is quiet.
+
+    What verification adds to a run file is read from it: such a file is kept.
+    """
     seeded = nml.merge(nml.merge(QUIET, groups), {"cycle": {"seed": seed}})
     seeded["output"].pop("file", None)
     for keys in seeded.values():
         for key, value in keys.items():
             if isinstance(value, str):
                 keys[key] = value.replace("{seed}", str(seed))
-    return Task(seeded, keep)
+    return Task(seeded, keep or "verification" in seeded)
 
 
 class Runner:
