@@ -21,6 +21,7 @@ from typing import Any
 from remaking import cells, pages, spec
 from remaking.runs import KEPT, REPOSITORY, Runner, clock, task
 
+from dacycle.errors import DacycleError
 from dacycle.program import environment
 from dacycle.sweep.execute import cores
 
@@ -137,15 +138,21 @@ def main() -> int:
         call(line, given.jobs)
     cells_ = [cell for table in wanted for row in table.rows for cell in table.cells(row) if cell]
     runner([task(cell.groups, seed) for cell in cells_ for seed in cell.seeds])
+    failed = []
     for table in wanted:
-        make(table, runner)
+        try:
+            make(table, runner)
+        except (DacycleError, subprocess.CalledProcessError) as error:
+            failed.append(table.name)
+            sys.stderr.write(f"{table.name}: {error}\n")
+            continue
         sys.stdout.write(f"{table.name}: {table.page.relative_to(REPOSITORY)}\n")
         sys.stdout.flush()
     sys.stdout.write(
-        f"{len(wanted)} tables in {(clock() - begun) / 60:.1f} minutes; {runner.made} runs made, "
-        f"{runner.seconds / 60:.1f} minutes of processor time\n"
+        f"{len(wanted) - len(failed)} tables in {(clock() - begun) / 60:.1f} minutes; "
+        f"{runner.made} runs made, {runner.seconds / 60:.1f} minutes of processor time\n"
     )
-    return 0
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
