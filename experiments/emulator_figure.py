@@ -1,26 +1,24 @@
 """The emulator of Lorenz-96 in pictures: RMSE in the cycle, skill by lead time, climate.
 
-.venv/bin/python experiments/emulator_figure.py [--jobs 2]
+.venv/bin/python experiments/emulator_figure.py
 
-Takes the scores of `network_table.py emulator`, which is to be run before, and its ETKF runs, which
-have forecasts; runs emulator/free.nml, 100,000 steps of the network alone. Writes
-emulator/figure.png and prints the numbers of skill and climate.
+Takes the scores of the table `emulator`, made before, runs its ETKF for the forecasts and
+emulator/free.nml, 40,000 steps of the network alone. Writes emulator/figure.png and prints the
+table of skill and the numbers of the climate; `remake.py` calls it.
 """
 
-import argparse
-import csv
 import statistics
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import network_table
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from remaking import pages, spec
+from remaking.runs import Runner, task
 
 from dacycle import namelist as nml
 from dacycle.plot.style import BLUE, GREY, ORANGE, RESOLUTION, styled
@@ -30,9 +28,9 @@ from dacycle.training.emulator import LYAPUNOV_TIME
 from dacycle.verification.lead_times import USEFUL, lead_times
 from dacycle.verification.scores import burn_in
 
-FOLDER = network_table.EXPERIMENTS / "emulator"
-RUNS = network_table.RUNS / FOLDER.name
-FORECASTS = "etkf.nml"
+FOLDER = spec.EXPERIMENTS / "emulator"
+FORECASTS = "etkf"
+Scores = dict[str, dict[str, list[float]]]
 FREE = "free.nml"
 BINS = np.linspace(-12, 16, 57)
 
@@ -62,11 +60,9 @@ class Climate:
         return self.values.mean(), x.var(), float((x * np.roll(x, -1, -1)).mean() / x.var())
 
 
-def skill(groups: nml.Groups, seeds: Sequence[int], jobs: int) -> Skill:
+def skill(groups: nml.Groups, seeds: Sequence[int], runner: Runner) -> Skill:
     """Mean over the seeds."""
-    with ProcessPoolExecutor(jobs) as pool:
-        running = [pool.submit(network_table.run, groups, seed, RUNS) for seed in seeds]
-        paths = [one.result() for one in running]
+    paths = [run.file for run in runner([task(groups, seed, keep=True) for seed in seeds])]
     found = []
     for path in paths:
         with open_run(path) as run:
@@ -86,27 +82,26 @@ def climates(path: Path) -> dict[str, Climate]:
 
 
 def picture(
-    scores: Sequence[dict[str, str]],
-    seeds: Sequence[int],
+    scores: Scores,
     skills: dict[str, Skill],
     found: dict[str, Climate],
 ) -> Figure:
     """The three side by side."""
     drawn = Figure(figsize=(12, 4), layout="constrained")
     panels = drawn.subplots(1, 3, width_ratios=[5, 4, 4])
-    _scores(panels[0], scores, seeds)
+    _scores(panels[0], scores)
     _skill(panels[1], skills)
     _climate(panels[2], found)
     return drawn
 
 
-def _scores(axes: Axes, scores: Sequence[dict[str, str]], seeds: Sequence[int]) -> None:
-    for place, row in enumerate(reversed(scores)):
+def _scores(axes: Axes, scores: Scores) -> None:
+    for place, row in enumerate(reversed(list(scores.values()))):
         for name, colour, up in (("exact", BLUE, 0.12), ("network", ORANGE, -0.12)):
-            values = [float(row[f"{name}_{seed}"]) for seed in seeds]
+            values = row[name]
             label = {"exact": "model", "network": "network"}[name] if place == 0 else None
             axes.plot(values, [place + up] * len(values), "o", color=colour, ms=4, label=label)
-    names = [row["scheme"].replace(", the", ",\nthe") for row in reversed(scores)]
+    names = [scheme.replace(", the", ",\nthe") for scheme in reversed(scores)]
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(-0.5, len(names) - 0.5)
     axes.set_xlim(0, ROOM * axes.get_xlim()[1])
@@ -142,36 +137,32 @@ def _climate(axes: Axes, found: dict[str, Climate]) -> None:
     axes.set_ylim(bottom=0)
     axes.set_xlabel("x")
     axes.set_ylabel("density")
-    axes.set_title("100,000 steps alone")
+    axes.set_title("40,000 steps alone")
     axes.legend()
 
 
 def main() -> int:
     """Run what is missing, draw, and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--jobs", type=int, default=cores(), help="runs at a time")
-    given = parser.parse_args()
-    table = network_table.read_table(FOLDER)
-    with (FOLDER / "scores.csv").open(encoding="utf-8") as file:
-        scores = list(csv.DictReader(file))
-    row = network_table.read_row(FOLDER / FORECASTS)
+    runner = Runner(cores())
+    table = spec.tables()["emulator"]
+    row = next(row for row in table.rows if row.id == FORECASTS)
+    cell = next(cell for cell in table.cells(row) if cell is not None)
+    exact = {group: keys for group, keys in cell.groups.items() if group != "networks"}
     skills = {
-        name: skill(row.variant(variant), table.seeds, given.jobs)
-        for name, variant in (("model", "exact"), ("network", "network"))
+        name: skill(groups, cell.seeds, runner)
+        for name, groups in (("model", exact), ("network", cell.groups))
     }
-    for name, one in skills.items():
-        pairs = zip(one.lead, one.rmse, strict=True)
-        shown = ", ".join(f"{rmse:.3f} at {lead:g}" for lead, rmse in pairs)
-        sys.stdout.write(f"{name}: RMSE {shown}\n")
-    free = network_table.read_row(FOLDER / FREE).groups
-    found = climates(network_table.run(free, 1, RUNS))
+    rows = [[name, *(f"{rmse:.3f}" for rmse in one.rmse)] for name, one in skills.items()]
+    heads = ["", *(f"{lead:g}" for lead in skills["model"].lead)]
+    sys.stdout.write(pages.markdown(heads, rows))
+    free = nml.resolve(nml.read(FOLDER / FREE), FOLDER)
+    found = climates(runner([task(free, cell.seeds[0], keep=True)])[0].file)
     for name, climate in found.items():
         mean, variance, neighbours = climate.moments
-        sys.stdout.write(
-            f"{name}: mean {mean:.4f}, variance {variance:.3f}, neighbours {neighbours:.4f}\n"
-        )
+        sys.stdout.write(f"= {name}: {mean:.4f}, {variance:.3f}, {neighbours:.4f}\n")
+    scores = pages.seeds_of("emulator")
     with styled():
-        picture(scores, table.seeds, skills, found).savefig(FOLDER / "figure.png", dpi=RESOLUTION)
+        picture(scores, skills, found).savefig(FOLDER / "figure.png", dpi=RESOLUTION)
     return 0
 
 

@@ -2,21 +2,18 @@
 
 .venv/bin/python experiments/observation_figure.py
 
-Takes the scores of `network_table.py observation`, which is to be run before. The first two panels
-show every point of states of the climate: exactly and by the network, h and the response of h to a
-shift of all points by the same amount, the sum of a row of its Jacobian. Writes
-observation/figure.png.
+Takes the scores of the table `observation`; `remake.py` calls it. The first two panels show every
+point of states of the climate: exactly and by the network, h and the response of h to a shift of
+all points by the same amount, the sum of a row of its Jacobian. Writes observation/figure.png.
 """
 
-import csv
 import sys
 import tomllib
-from collections.abc import Sequence
 
-import network_table
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from remaking import pages, spec
 from torch import Tensor
 from torch.autograd import forward_ad
 
@@ -28,9 +25,10 @@ from dacycle.plot.style import BLUE, ORANGE, RESOLUTION, styled
 from dacycle.training.model import Model
 from dacycle.training.observation import Observation, exact_operator
 
-FOLDER = network_table.EXPERIMENTS / "observation"
+FOLDER = spec.EXPERIMENTS / "observation"
 NAME = "observation_l96_power"
 STATES = 50
+Scores = dict[str, dict[str, list[float]]]
 SEED = 5
 ROOM = 1.1
 """Of an axis beyond the largest value."""
@@ -38,7 +36,7 @@ ROOM = 1.1
 
 def fields() -> dict[str, Tensor]:
     """At each point of some states: mean around it, h, and its response to a shift, both ways."""
-    path = network_table.EXPERIMENTS.parent / "models_export" / f"{NAME}.pt"
+    path = spec.EXPERIMENTS.parent / "models_export" / f"{NAME}.pt"
     network = OnCircle(*load(path))
     given = tomllib.loads((FOLDER / f"{NAME}.toml").read_text(encoding="utf-8"))
     setting, model = Observation(**given["observation"]), Model(**given["model"])
@@ -54,9 +52,7 @@ def fields() -> dict[str, Tensor]:
     return {name: field.flatten() for name, field in found.items()}
 
 
-def picture(
-    found: dict[str, Tensor], scores: Sequence[dict[str, str]], seeds: Sequence[int]
-) -> Figure:
+def picture(found: dict[str, Tensor], scores: Scores) -> Figure:
     """The three side by side."""
     drawn = Figure(figsize=(12, 4), layout="constrained")
     panels = drawn.subplots(1, 3)
@@ -73,17 +69,17 @@ def picture(
         axes.set_title(title)
         axes.margins(x=0.02)
         axes.legend(loc="upper left")
-    _scores(panels[2], scores, seeds)
+    _scores(panels[2], scores)
     return drawn
 
 
-def _scores(axes: Axes, scores: Sequence[dict[str, str]], seeds: Sequence[int]) -> None:
-    for place, row in enumerate(reversed(scores)):
+def _scores(axes: Axes, scores: Scores) -> None:
+    for place, row in enumerate(reversed(list(scores.values()))):
         for name, colour, up in (("exact", BLUE, 0.12), ("network", ORANGE, -0.12)):
-            values = [float(row[f"{name}_{seed}"]) for seed in seeds]
+            values = row[name]
             label = name if place == 0 else None
             axes.plot(values, [place + up] * len(values), "o", color=colour, ms=4, label=label)
-    axes.set_yticks(range(len(scores)), [row["scheme"] for row in reversed(scores)])
+    axes.set_yticks(range(len(scores)), list(reversed(scores)))
     axes.set_ylim(-0.5, len(scores) - 0.5)
     axes.set_xlim(0, ROOM * axes.get_xlim()[1])
     axes.set_xlabel("analysis RMSE, a dot a seed")
@@ -93,11 +89,9 @@ def _scores(axes: Axes, scores: Sequence[dict[str, str]], seeds: Sequence[int]) 
 
 def main() -> int:
     """Draw."""
-    table = network_table.read_table(FOLDER)
-    with (FOLDER / "scores.csv").open(encoding="utf-8") as file:
-        scores = list(csv.DictReader(file))
+    scores = pages.seeds_of("observation")
     with styled():
-        picture(fields(), scores, table.seeds).savefig(FOLDER / "figure.png", dpi=RESOLUTION)
+        picture(fields(), scores).savefig(FOLDER / "figure.png", dpi=RESOLUTION)
     return 0
 
 

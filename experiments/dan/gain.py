@@ -74,7 +74,7 @@ def ensemble_covariances() -> Array:
     groups: nml.Groups = {
         "cycle": {"analysis": "etkf", "cycles": CYCLES, "burn_in": BURN_IN},
         "ensemble": {"members": MEMBERS, "initial": "truth", "initial_sd": 0.1},
-        "inflation": {"posterior": 1.01},
+        "inflation": {"posterior": 1.02},
         "output": {"fields_every": 0, "members_every": DUMPED, "feedback": False},
     }
     with (

@@ -26,13 +26,13 @@ module da_analysis_letkf
 
    !> `&letkf`
    type :: letkf_config
-      logical :: rotation = .true.
+      logical :: rotation = .false.
       integer :: weights_every = 1
       type(adaptivity_type) :: adaptivity
    end type letkf_config
 
    type, extends(ensemble_filter_type) :: letkf_type
-      logical :: rotation = .true.
+      logical :: rotation = .false.
       integer :: weights_every = 1
       type(adaptivity_type) :: adaptivity
       type(localisation_config) :: localisation
@@ -51,7 +51,8 @@ contains
       call namelists%open_group('letkf', 'Local ensemble transform Kalman filter, used by '// &
                                 'analysis = ''letkf''')
       call namelists%get('rotation', config%rotation, &
-                         'turn the analysis anomalies at random each '//'cycle, everywhere alike')
+                         'turn the analysis anomalies at random each cycle, everywhere alike: '// &
+                         'see docs/local_filter.md for what that gains and costs')
       call namelists%get('weights_every', config%weights_every, &
                          'compute weights at every so many grid points and interpolate them '// &
                          'linearly between (Yang et al. 2009); 1: at all', minimum=1)

@@ -1,0 +1,1 @@
+"""What makes the tables of docs/ and experiments/: see experiments/remake.py."""
