@@ -24,7 +24,7 @@ from dacycle import namelist as nml
 from dacycle.plot.style import BLUE, GREY, ORANGE, RESOLUTION, styled
 from dacycle.run_file import open_run
 from dacycle.sweep.execute import cores
-from dacycle.training.emulator import LYAPUNOV_TIME
+from dacycle.training.kinds.emulator import LYAPUNOV_TIME
 from dacycle.verification.lead_times import USEFUL, lead_times
 from dacycle.verification.scores import burn_in
 

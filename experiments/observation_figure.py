@@ -22,8 +22,8 @@ from dacycle.model import lorenz96_torch as lorenz96
 from dacycle.network.file import load
 from dacycle.observation.kinds_torch import average
 from dacycle.plot.style import BLUE, ORANGE, RESOLUTION, styled
+from dacycle.training.kinds.observation import Observation, exact_operator
 from dacycle.training.model import Model
-from dacycle.training.observation import Observation, exact_operator
 
 FOLDER = spec.EXPERIMENTS / "observation"
 NAME = "observation_l96_power"

@@ -94,7 +94,7 @@ def export_training(
         save(network, metadata, file)
         say(f"{plan.name}: scores of the file on fresh data")
         random = torch.Generator().manual_seed(plan.training.seed)
-        tested = plan.kind.new_task(
+        tested = plan.kind(
             OnCircle(*load(file)), plan.tables, random, DTYPES[dtype], torch.device("cpu")
         )
         metadata = replace(metadata, scores=tested.test(long=True))

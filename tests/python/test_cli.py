@@ -39,6 +39,28 @@ def sorted_pictures(folder: Path) -> list[Path]:
     return sorted(folder.iterdir(), key=lambda path: order.index(path.stem.rpartition("_")[2]))
 
 
+@pytest.mark.parametrize(
+    ("file", "meant"),
+    [
+        ("x.nml", "dacycle run x.nml  or  dacycle check x.nml"),
+        ("x.nc", "dacycle score x.nc  or  dacycle plot x.nc"),
+        ("x.pt", "dacycle validate x.pt"),
+        ("x.toml", "dacycle sweep x.toml  or  dacycle train KIND x.toml"),
+    ],
+)
+def test_a_file_in_the_place_of_a_command(
+    file: str, meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([file]) == 2
+    assert capsys.readouterr().err == f"dacycle: error: '{file}' is a file: {meant}\n"
+
+
+def test_it_is_a_module_too() -> None:
+    line = [sys.executable, "-m", "dacycle", "--version"]
+    done = subprocess.run(line, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("dacycle ")
+
+
 def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     Path("run.nml").write_text("&cycle cycles = 5, burn_in = 0 /\n&lorenz96 n = 12 /\n")
     assert main(["run", "run.nml", "--quiet"]) == 0

@@ -1,15 +1,15 @@
 """`dacycle adopt`: TorchScript of others, as FTorch's users have it, as a file for `da_cycle`."""
 
-import argparse
 import io
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from dacycle.commands.arguments import Given, Parser
+from dacycle.commands.terminal import console, need_torch
 from dacycle.errors import NetworkFileError, one_line
 
-__all__ = ["EXAMPLES", "SUMMARY", "add_arguments", "adopt"]
+__all__ = ["EXAMPLES", "SUMMARY", "add_arguments", "run"]
 
 SUMMARY = "take over a TorchScript file that others have made"
 EXAMPLES = (
@@ -23,7 +23,7 @@ ROLES = ("model", "correction", "analysis", "observation")
 """As `dacycle.adoption.settings` has them, which needs PyTorch to be read."""
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Parser) -> None:
     """Those of `dacycle.export_module`."""
     parser.add_argument("file", type=Path, metavar="FILE.pt", help="of torch.jit.save")
     needed = parser.add_argument_group("what it is")
@@ -80,16 +80,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def adopt(given: argparse.Namespace, say: Callable[[str], None]) -> None:
-    """Do what the command line says.
+def run(given: Given) -> int:
+    """Take the file over, compile it if that is wanted, and print the names of the files.
 
     Raises:
         NetworkFileError: the file cannot be taken over.
     """
+    need_torch()
     import warnings
 
     from dacycle.adoption import export_module  # PyTorch, seconds to load: only here
 
+    say = console().print
     source: Path = given.file
     target = given.output / f"{source.stem}.pt"
     if target.exists() and source.exists() and target.samefile(source):
@@ -119,26 +121,23 @@ def adopt(given: argparse.Namespace, say: Callable[[str], None]) -> None:
         from dacycle.network.package import compile_file  # the compiler, seconds more
 
         say(str(compile_file(path, given.output)))
+    return 0
 
 
 def _read(path: Path) -> Any:
     """The TorchScript of a file, whole and undamaged."""
     import torch
 
+    from dacycle.network.archive import check_archive
     from dacycle.network.file import NAMELIST, quiet
 
     try:
         content = path.read_bytes()
     except OSError as error:
         raise NetworkFileError(f"{path}: {error.strerror}") from error
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            damaged = archive.testzip()
-            names = [name.partition("/")[2] for name in archive.namelist()]
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError) as error:
-        raise NetworkFileError(f"{path}: is not a TorchScript file, or is cut short") from error
-    if damaged:
-        raise NetworkFileError(f"{path}: is damaged: {damaged} is not what was written")
+    check_archive(path, content)
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        names = [name.partition("/")[2] for name in archive.namelist()]
     if f"extra/{NAMELIST}" in names:
         raise NetworkFileError(f"{path}: is a network of dacycle already, which da_cycle takes")
     if "constants.pkl" not in names:

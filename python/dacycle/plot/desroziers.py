@@ -11,16 +11,31 @@ from numpy.typing import NDArray
 
 from dacycle.errors import RunFileError
 from dacycle.plot.style import BLUE, GREY, ORANGE, figure, legend
-from dacycle.verification.desroziers import Desroziers, desroziers, kinds
+from dacycle.plot.type import Picture
+from dacycle.verification.desroziers import Desroziers, desroziers, kinds, was_assimilated
 from dacycle.verification.estimate import Estimate
 
-__all__ = ["desroziers_by_region"]
+__all__ = ["DesroziersPicture", "desroziers_by_region"]
 
 ERRORS = 2
 """Standard errors that whiskers reach."""
 
 REGIONS = 8
 """Arcs of equal length of the circle."""
+
+
+class DesroziersPicture(Picture):
+    """Diagnosed variances over assumed ones."""
+
+    needs = "feedback in &output, and observations assimilated after burn-in"
+
+    def can_be_drawn(self, run: xr.Dataset) -> bool:
+        """Whether the run file holds what it needs."""
+        return was_assimilated(run)
+
+    def draw(self, run: xr.Dataset, last: int) -> Figure:
+        """The picture; see `desroziers_by_region`."""
+        return desroziers_by_region(run)
 
 
 def desroziers_by_region(run: xr.Dataset) -> Figure:

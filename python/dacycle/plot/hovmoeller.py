@@ -13,8 +13,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from dacycle.plot.style import figure
+from dacycle.plot.type import Picture
 
-__all__ = ["block_rms", "hovmoeller"]
+__all__ = ["HovmoellerPicture", "block_rms", "hovmoeller"]
 
 WHOLE_DOMAIN = 1000
 """Up to so many points all are shown."""
@@ -29,6 +30,20 @@ FAR_OUT = 99.5
 """Percentile of the error at which its colours saturate."""
 
 Field = NDArray[np.float64]
+
+
+class HovmoellerPicture(Picture):
+    """Fields in space and time."""
+
+    needs = "fields_every in &output"
+
+    def can_be_drawn(self, run: xr.Dataset) -> bool:
+        """Whether the run file holds what it needs."""
+        return run.sizes.get("field_time", 0) > 0
+
+    def draw(self, run: xr.Dataset, last: int) -> Figure:
+        """The picture; see `hovmoeller`."""
+        return hovmoeller(run, last)
 
 
 def hovmoeller(run: xr.Dataset, last: int) -> Figure:

@@ -6,16 +6,31 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dacycle.plot.style import BLUE, GREY, figure
+from dacycle.plot.type import Picture
 from dacycle.verification.estimate import settled
-from dacycle.verification.impact import by_region, total_impact
+from dacycle.verification.impact import by_region, total_impact, was_judged
 
-__all__ = ["impact"]
+__all__ = ["ImpactPicture", "impact"]
 
 ERRORS = 2
 """Standard errors that whiskers reach."""
 
 REGIONS = 8
 """Arcs of equal length of the circle."""
+
+
+class ImpactPicture(Picture):
+    """What observations did to forecasts."""
+
+    needs = "every in &impact, and cycles judged after burn-in"
+
+    def can_be_drawn(self, run: xr.Dataset) -> bool:
+        """Whether the run file holds what it needs."""
+        return was_judged(run)
+
+    def draw(self, run: xr.Dataset, last: int) -> Figure:
+        """The picture; see `impact`."""
+        return impact(run)
 
 
 def impact(run: xr.Dataset) -> Figure:

@@ -7,9 +7,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from dacycle.plot.style import BLUE, GREY, ORANGE, figure, legend, series
+from dacycle.plot.type import Picture
 from dacycle.verification.scores import burn_in, read_scores, with_error
 
-__all__ = ["innovations", "normalised_innovations"]
+__all__ = ["InnovationsPicture", "innovations", "normalised_innovations"]
 
 EVALUATED = (0, 1, 9)
 """Values of `obs_qc` for an observation that was assimilated (alone or merged) or only compared."""
@@ -19,6 +20,20 @@ MOST_OBSERVATIONS = 1_000_000
 
 WIDEST = 5.0
 """The histogram ends at so many standard deviations, outliers counted at its edges."""
+
+
+class InnovationsPicture(Picture):
+    """Innovations in time, and their histogram."""
+
+    needs = "a run file"
+
+    def can_be_drawn(self, run: xr.Dataset) -> bool:
+        """Whether the run file holds what it needs."""
+        return "innovation_chi2" in run
+
+    def draw(self, run: xr.Dataset, last: int) -> Figure:
+        """The picture; see `innovations`."""
+        return innovations(run)
 
 
 def innovations(run: xr.Dataset) -> Figure:

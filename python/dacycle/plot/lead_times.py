@@ -6,13 +6,28 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dacycle.plot.style import BLUE, GREY, ORANGE, figure, legend
+from dacycle.plot.type import Picture
 from dacycle.verification.lead_times import USEFUL, LeadTimes, lead_times
 from dacycle.verification.scores import with_error
 
-__all__ = ["skill"]
+__all__ = ["SkillPicture", "skill"]
 
 ERRORS = 2
 """Standard errors that whiskers reach."""
+
+
+class SkillPicture(Picture):
+    """Errors and correlation by lead time."""
+
+    needs = "lead_times in &verification"
+
+    def can_be_drawn(self, run: xr.Dataset) -> bool:
+        """Whether the run file holds what it needs."""
+        return "forecast_rmse" in run
+
+    def draw(self, run: xr.Dataset, last: int) -> Figure:
+        """The picture; see `skill`."""
+        return skill(run)
 
 
 def skill(run: xr.Dataset) -> Figure:

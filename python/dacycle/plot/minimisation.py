@@ -7,12 +7,46 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from dacycle.plot.style import BLUE, GREY, ORANGE, figure, legend, log_axis
+from dacycle.plot.type import Picture, has_settled_rows
 from dacycle.verification.minimisation import Loop, convergence, hessian_spectrum
 
-__all__ = ["convergence_by_iteration", "hessian_eigenvalues"]
+__all__ = [
+    "ConvergencePicture",
+    "HessianPicture",
+    "convergence_by_iteration",
+    "hessian_eigenvalues",
+]
 
 KNOWN = 0.01
 """Relative residual up to which a Ritz pair counts as an eigenpair."""
+
+
+class ConvergencePicture(Picture):
+    """Cost and gradient by iteration."""
+
+    needs = "iterations in &diagnostics, and a row after burn-in"
+
+    def can_be_drawn(self, run: xr.Dataset) -> bool:
+        """Whether the run file holds what it needs."""
+        return has_settled_rows(run, "iterate_cost", "diagnosed_time")
+
+    def draw(self, run: xr.Dataset, last: int) -> Figure:
+        """The picture; see `convergence_by_iteration`."""
+        return convergence_by_iteration(run)
+
+
+class HessianPicture(Picture):
+    """Leading eigenvalues of the Hessian."""
+
+    needs = "hessian in &diagnostics, and a row after burn-in"
+
+    def can_be_drawn(self, run: xr.Dataset) -> bool:
+        """Whether the run file holds what it needs."""
+        return has_settled_rows(run, "hessian_eigenvalues", "diagnosed_time")
+
+    def draw(self, run: xr.Dataset, last: int) -> Figure:
+        """The picture; see `hessian_eigenvalues`."""
+        return hessian_eigenvalues(run)
 
 
 def convergence_by_iteration(run: xr.Dataset) -> Figure:

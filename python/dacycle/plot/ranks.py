@@ -7,16 +7,31 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from dacycle.plot.style import BLUE, GREY, ORANGE, figure, legend
+from dacycle.plot.type import Picture
 from dacycle.verification.ranks import rank_histogram
 from dacycle.verification.scores import with_error
 
-__all__ = ["ranks"]
+__all__ = ["RanksPicture", "ranks"]
 
 ERRORS = 2
 """Standard errors that the bars' whiskers reach."""
 
 MOST_BARS = 60
 """Whiskers on more bars than these would hide them."""
+
+
+class RanksPicture(Picture):
+    """Rank histogram of the truth."""
+
+    needs = "rank_histogram in &verification"
+
+    def can_be_drawn(self, run: xr.Dataset) -> bool:
+        """Whether the run file holds what it needs."""
+        return "background_ranks" in run
+
+    def draw(self, run: xr.Dataset, last: int) -> Figure:
+        """The picture; see `ranks`."""
+        return ranks(run)
 
 
 def ranks(run: xr.Dataset) -> Figure:

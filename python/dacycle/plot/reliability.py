@@ -6,10 +6,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dacycle.plot.style import BLUE, GREY, ORANGE, figure
+from dacycle.plot.type import Picture
 from dacycle.verification.reliability import Curve, Reliability, reliability, reliability_curves
 from dacycle.verification.scores import with_error
 
-__all__ = ["reliability_diagram"]
+__all__ = ["ReliabilityPicture", "reliability_diagram"]
 
 ERRORS = 2
 """Standard errors that whiskers reach."""
@@ -19,6 +20,20 @@ MOST_POINTS = 13
 
 COLUMNS = 3
 """Diagrams side by side."""
+
+
+class ReliabilityPicture(Picture):
+    """Observed frequency by forecast probability."""
+
+    needs = "thresholds in &verification"
+
+    def can_be_drawn(self, run: xr.Dataset) -> bool:
+        """Whether the run file holds what it needs."""
+        return "event_forecasts" in run
+
+    def draw(self, run: xr.Dataset, last: int) -> Figure:
+        """The picture; see `reliability_diagram`."""
+        return reliability_diagram(run)
 
 
 def reliability_diagram(run: xr.Dataset) -> Figure:

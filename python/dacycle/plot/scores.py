@@ -6,9 +6,24 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dacycle.plot.style import BLUE, GREY, ORANGE, figure, legend, log_axis, series
+from dacycle.plot.type import Picture
 from dacycle.verification.scores import burn_in, read_scores, with_error
 
-__all__ = ["scores"]
+__all__ = ["ScoresPicture", "scores"]
+
+
+class ScoresPicture(Picture):
+    """RMSE and spread in time."""
+
+    needs = "a run file"
+
+    def can_be_drawn(self, run: xr.Dataset) -> bool:
+        """Whether the run file holds what it needs."""
+        return True
+
+    def draw(self, run: xr.Dataset, last: int) -> Figure:
+        """The picture; see `scores`."""
+        return scores(run)
 
 
 def scores(run: xr.Dataset) -> Figure:

@@ -8,9 +8,10 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from dacycle.plot.style import BLUE, GREY, ORANGE, figure
+from dacycle.plot.type import Picture, has_settled_rows
 from dacycle.verification.spectra import Spectrum, spectra
 
-__all__ = ["spectra_by_scale"]
+__all__ = ["SpectraPicture", "spectra_by_scale"]
 
 ERRORS = 2
 """Standard errors that the bands reach."""
@@ -29,6 +30,20 @@ COLOURS = {
     "analysis mean": BLUE,
     "analysis spread": BLUE,
 }
+
+
+class SpectraPicture(Picture):
+    """Variances by wavenumber."""
+
+    needs = "fields_every in &output, and fields after burn-in"
+
+    def can_be_drawn(self, run: xr.Dataset) -> bool:
+        """Whether the run file holds what it needs."""
+        return has_settled_rows(run, "analysis_mean", "field_time")
+
+    def draw(self, run: xr.Dataset, last: int) -> Figure:
+        """The picture; see `spectra_by_scale`."""
+        return spectra_by_scale(run)
 
 
 def spectra_by_scale(run: xr.Dataset) -> Figure:

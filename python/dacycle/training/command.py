@@ -130,7 +130,7 @@ def new_loop(plan: Plan, folder: Path, processes: Processes | None = None) -> Lo
     network.periodic(True)
     processes = processes or Alone()
     random = torch.Generator().manual_seed(_seed(settings.seed, processes.rank))
-    task = plan.kind.new_task(network, plan.tables, random, dtype, device)
+    task = plan.kind(network, plan.tables, random, dtype, device)
     return Loop(task, settings, folder, plan.as_tables(), processes)
 
 

@@ -3,7 +3,7 @@
     name = "dan_l96"                  # of the exported file
     [network]                         # architecture = "...", and its own keys
     [training]                        # dacycle.training.settings
-    [model] ...                       # the tables of the kind: dacycle.training.kinds
+    [model] ...                       # the tables of the kind: dacycle.training.kinds.*
 
 All of it has defaults; `dacycle train KIND --defaults` prints them with their meaning.
 """
@@ -19,8 +19,9 @@ from typing import Any
 from dacycle.errors import TrainingError
 from dacycle.network.factory import ARCHITECTURES, read_network
 from dacycle.option import reference, table
-from dacycle.training.kinds import KINDS, Kind
+from dacycle.training.list import kind as kind_of
 from dacycle.training.settings import Training
+from dacycle.training.task import Task
 
 __all__ = ["Plan", "defaults", "differences", "plan_of", "read_plan"]
 
@@ -43,7 +44,7 @@ class Plan:
         tables: those of the kind, by name.
     """
 
-    kind: Kind
+    kind: type[Task]
     name: str
     architecture: str
     network: Any
@@ -83,7 +84,7 @@ def plan_of(kind: str, entries: Mapping[str, Any], place: str) -> Plan:
     Raises:
         TrainingError: they say something that is no training; `place` begins the message.
     """
-    chosen = KINDS[kind]
+    chosen = kind_of(kind)
     known = ("name", "network", "training", *chosen.tables)
     for name in entries:
         if name not in known:
@@ -128,7 +129,7 @@ def differences(kept: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]
 
 def defaults(kind: str) -> str:
     """A complete configuration, each key with its default and its meaning."""
-    chosen = KINDS[kind]
+    chosen = kind_of(kind)
     parts = [f'# dacycle train {kind} THIS.toml\n# name = "..."  # default: that of the file\n']
     for number, name in enumerate(chosen.architectures):
         text = reference(ARCHITECTURES[name].settings)

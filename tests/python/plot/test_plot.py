@@ -7,7 +7,8 @@ import pytest
 from matplotlib.image import imread
 
 from dacycle.errors import RunFileError
-from dacycle.plot import NAMES, plot_run
+from dacycle.plot.draw import plot_run
+from dacycle.plot.list import PICTURES
 from dacycle.run_file import open_run
 
 MakeRun = Callable[..., Path]
@@ -53,7 +54,7 @@ def test_pictures_may_be_named(make_run: MakeRun, tmp_path: Path) -> None:
         pictures = plot_run(run, tmp_path, "mine", names=["skill", "ranks"])
     assert [path.name for path in pictures] == ["mine_skill.png", "mine_ranks.png"]
     with open_run(make_run()) as run:
-        for name in NAMES[-3:]:
+        for name in list(PICTURES)[-3:]:
             with pytest.raises(RunFileError, match=f"picture '{name}' .* in &verification"):
                 plot_run(run, tmp_path, "mine", names=[name])
 

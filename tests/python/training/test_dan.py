@@ -9,7 +9,7 @@ from torch import Tensor
 from dacycle.errors import TrainingError
 from dacycle.model import lorenz96_torch
 from dacycle.network.type import Network
-from dacycle.training.dan import DanTask, Observations, Twins, check
+from dacycle.training.kinds.dan import DanTask, Observations, Twins
 from dacycle.training.model import Model
 
 N = 12
@@ -35,9 +35,8 @@ def new_task(network: Network, seed: int = 1, **changes: Any) -> DanTask:
     )
     twins = Twins(**{"batch": 3, "cycles": 2, "reseed": 0.0, "robust": ROBUST, **changes})
     random = torch.Generator().manual_seed(seed)
-    return DanTask(
-        network, Model(n=N), observations, twins, random, torch.float64, torch.device("cpu")
-    )
+    tables = {"model": Model(n=N), "observations": observations, "twins": twins}
+    return DanTask(network, tables, random, torch.float64, torch.device("cpu"))
 
 
 def test_without_increments_the_loss_is_that_of_a_free_run() -> None:
@@ -123,4 +122,4 @@ def test_a_test_changes_nothing() -> None:
 def test_cold_starts_need_a_second_twin() -> None:
     tables = {"model": Model(), "observations": Observations(), "twins": Twins(batch=1, cold=0.5)}
     with pytest.raises(TrainingError, match=r"x: \[twins\] cold = 0.5: needs a batch of two"):
-        check(tables, "x")
+        DanTask.check(tables, "x")

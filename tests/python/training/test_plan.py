@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from dacycle.cli import TRAININGS
 from dacycle.errors import TrainingError
-from dacycle.training.kinds import KINDS
+from dacycle.training.list import KINDS
+from dacycle.training.list import kind as kind_of
 from dacycle.training.plan import defaults, differences, plan_of, read_plan
 
 
-def test_the_command_line_knows_the_kinds() -> None:
-    assert tuple(KINDS) == TRAININGS
+def test_each_kind_has_its_name() -> None:
+    assert [kind_of(name).name for name in KINDS] == list(KINDS)
 
 
 @pytest.fixture(autouse=True)

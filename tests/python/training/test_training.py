@@ -18,7 +18,7 @@ from dacycle.model import lorenz96_torch as lorenz96
 from dacycle.network.file import load
 from dacycle.network.quadratic_stencil import monomials
 from dacycle.run_file import open_run
-from dacycle.training.kinds import KINDS
+from dacycle.training.list import KINDS
 from dacycle.training.loop import CHECKPOINT, FINISH
 
 WriteConfig = Callable[..., Path]

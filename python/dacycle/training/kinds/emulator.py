@@ -16,9 +16,8 @@ Czarnecki, W. M., S. Osindero, M. Jaderberg, G. Swirszcz and R. Pascanu (2017): 
 neural networks. NeurIPS. Tian et al. (2026): on Jacobians of learned weather models.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -30,8 +29,9 @@ from dacycle.network.type import Fields, Network
 from dacycle.option import option
 from dacycle.training.interface import Interface
 from dacycle.training.model import Model
+from dacycle.training.task import Tables, Task
 
-__all__ = ["TABLES", "EmulatorTask", "check", "interface", "new_network", "new_task"]
+__all__ = ["TASK", "EmulatorTask"]
 
 TEST_SEED = 271828
 LYAPUNOV_TIME = 0.6
@@ -59,72 +59,57 @@ class Emulator:
     test_free: int = option("steps of the last test's free run", 10_000, low=1)
 
 
-TABLES = {"model": Model, "emulator": Emulator}
-
-
-def check(tables: Mapping[str, Any], place: str) -> None:
-    """Any tables fit together."""
-
-
-def interface(network: Network, tables: Mapping[str, Any]) -> Interface:
-    """A state in, the increment of a step out."""
-    model, emulator = tables["model"], tables["emulator"]
-    return Interface(
-        role="model",
-        inputs=("state",),
-        outputs=("increment",),
-        trained_for={
-            "model": "lorenz96",
-            "n": model.n,
-            "forcing": model.forcing,
-            "dt": model.dt,
-            "steps": model.steps,
-            "form": emulator.form,
-        },
-    )
-
-
-def new_network(architecture: str, settings: Any, tables: Mapping[str, Any]) -> Network:
-    """A network whose outputs are as large as the tendencies, or increments, of the climate."""
-    model = tables["model"]
-    dt = model.dt * model.steps
-    tendency = tables["emulator"].form == "tendency"
-    scale = lorenz96.TENDENCY_DEVIATION * (1 if tendency else dt)
-    fields = Fields((lorenz96.MEAN,), (lorenz96.DEVIATION,), (scale,))
-    network = ARCHITECTURES[architecture].new(fields, settings)
-    return RungeKutta(network, dt) if tendency else network
-
-
-def new_task(
-    network: Network,
-    tables: Mapping[str, Any],
-    random: torch.Generator,
-    dtype: torch.dtype,
-    device: torch.device,
-) -> "EmulatorTask":
-    """The trajectories of the tables."""
-    return EmulatorTask(network, tables["model"], tables["emulator"], random, dtype, device)
-
-
-class EmulatorTask:
+class EmulatorTask(Task):
     """Trains a model's step; see the module."""
+
+    name = "emulator"
+    architectures = ("residual_cnn", "bilinear_cnn", "quadratic_stencil")
+    tables: ClassVar = {"model": Model, "emulator": Emulator}
 
     def __init__(
         self,
         network: Network,
-        model: Model,
-        emulator: Emulator,
+        tables: Tables,
         random: torch.Generator,
         dtype: torch.dtype,
         device: torch.device,
     ) -> None:
         self.network = network
-        self.model = model
-        self.emulator = emulator
+        self.model: Model = tables["model"]
+        self.emulator: Emulator = tables["emulator"]
         self.random = random
         self.dtype = dtype
         self.device = device
-        self.truth = self._climatology(emulator.batch, random)
+        self.truth = self._climatology(self.emulator.batch, random)
+
+    @classmethod
+    def interface(cls, network: Network, tables: Tables) -> Interface:
+        """A state in, the increment of a step out."""
+        model, emulator = tables["model"], tables["emulator"]
+        return Interface(
+            role="model",
+            inputs=("state",),
+            outputs=("increment",),
+            trained_for={
+                "model": "lorenz96",
+                "n": model.n,
+                "forcing": model.forcing,
+                "dt": model.dt,
+                "steps": model.steps,
+                "form": emulator.form,
+            },
+        )
+
+    @classmethod
+    def new_network(cls, architecture: str, settings: Any, tables: Tables) -> Network:
+        """A network whose outputs are as large as the tendencies, or increments, of the climate."""
+        model = tables["model"]
+        dt = model.dt * model.steps
+        tendency = tables["emulator"].form == "tendency"
+        scale = lorenz96.TENDENCY_DEVIATION * (1 if tendency else dt)
+        fields = Fields((lorenz96.MEAN,), (lorenz96.DEVIATION,), (scale,))
+        network = ARCHITECTURES[architecture].new(fields, settings)
+        return RungeKutta(network, dt) if tendency else network
 
     def loss(self) -> Tensor:
         """Mean square error over the leads of the next window, in units of the climate's."""
@@ -215,3 +200,6 @@ class EmulatorTask:
         model = self.model
         states = lorenz96.climatology(count, model.n, model.forcing, model.dt, random, self.dtype)
         return states.to(self.device)
+
+
+TASK = EmulatorTask

@@ -15,10 +15,10 @@ Farchi, A., P. Laloyaux, M. Bonavita and M. Bocquet (2021): Using machine learni
 error in data assimilation and forecast applications. Q. J. R. Meteorol. Soc., 147, 3067-3084.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -31,8 +31,9 @@ from dacycle.network.type import Fields, Network
 from dacycle.option import option
 from dacycle.run_file import effective_namelist, open_run
 from dacycle.training.interface import Interface
+from dacycle.training.task import Tables, Task
 
-__all__ = ["TABLES", "CorrectionTask", "check", "interface", "new_network", "new_task"]
+__all__ = ["TASK", "CorrectionTask"]
 
 MODEL = "lorenz96"
 """The one that has its counterpart in PyTorch."""
@@ -63,9 +64,6 @@ class Correction:
     test: float = option("part of the analyses, the last ones, for tests", 0.1, above=0, high=0.5)
 
 
-TABLES = {"correction": Correction}
-
-
 @dataclass(frozen=True)
 class Analyses:
     """Of a run: `fields` `(times, n)`, and the model that carries one to the next.
@@ -81,82 +79,75 @@ class Analyses:
     steps: int
 
 
-def check(tables: Mapping[str, Any], place: str) -> None:
-    """Refuse a run that nothing can be learned from.
-
-    Raises:
-        TrainingError: there is no such run, or it lacks what is needed.
-    """
-    try:
-        analyses = _read(tables["correction"])
-    except RunFileError as error:
-        raise TrainingError(f"{place}: [correction] run: {error}") from error
-    times = analyses.fields.shape[0]
-    held_back = _tests(tables["correction"], times)
-    if min(held_back, times - held_back) < tables["correction"].intervals + 1:
-        raise TrainingError(
-            f"{place}: [correction] run: {times} analyses after the burn-in are too few"
-        )
-
-
-def interface(network: Network, tables: Mapping[str, Any]) -> Interface:
-    """A state in, what is added out."""
-    setting = tables["correction"]
-    analyses = _read(setting)
-    return Interface(
-        role="correction",
-        inputs=("state",),
-        outputs=(setting.form,),
-        trained_for={
-            "model": MODEL,
-            "n": analyses.fields.shape[1],
-            "forcing": analyses.forcing,
-            "dt": analyses.dt,
-            "steps": 1,
-            "form": setting.form,
-        },
-    )
-
-
-def new_network(architecture: str, settings: Any, tables: Mapping[str, Any]) -> Network:
-    """A network whose outputs are a part of the tendency, or of the increment of a step."""
-    setting = tables["correction"]
-    scale = lorenz96.TENDENCY_DEVIATION * setting.size
-    if setting.form == "increment":
-        scale *= _read(setting).dt
-    fields = Fields((lorenz96.MEAN,), (lorenz96.DEVIATION,), (scale,))
-    return ARCHITECTURES[architecture].new(fields, settings)
-
-
-def new_task(
-    network: Network,
-    tables: Mapping[str, Any],
-    random: torch.Generator,
-    dtype: torch.dtype,
-    device: torch.device,
-) -> "CorrectionTask":
-    """The analyses of the tables' run."""
-    return CorrectionTask(network, tables["correction"], random, dtype, device)
-
-
-class CorrectionTask:
+class CorrectionTask(Task):
     """Trains a correction; see the module."""
+
+    name = "correction"
+    architectures = ("bilinear_cnn", "residual_cnn", "quadratic_stencil")
+    tables: ClassVar = {"correction": Correction}
 
     def __init__(
         self,
         network: Network,
-        correction: Correction,
+        tables: Tables,
         random: torch.Generator,
         dtype: torch.dtype,
         device: torch.device,
     ) -> None:
         self.network = network
-        self.correction = correction
+        self.correction: Correction = tables["correction"]
         self.random = random
-        self.analyses = _read(correction)
+        self.analyses = _read(self.correction)
         fields = self.analyses.fields.to(dtype=dtype, device=device)
-        held_back = _tests(correction, fields.shape[0])
+        held_back = _tests(self.correction, fields.shape[0])
         self.learned_from, self.tested_on = fields[:-held_back], fields[-held_back:]
+
+    @classmethod
+    def check(cls, tables: Tables, place: str) -> None:
+        """Refuse a run that nothing can be learned from.
+
+        Raises:
+            TrainingError: there is no such run, or it lacks what is needed.
+        """
+        try:
+            analyses = _read(tables["correction"])
+        except RunFileError as error:
+            raise TrainingError(f"{place}: [correction] run: {error}") from error
+        times = analyses.fields.shape[0]
+        held_back = _tests(tables["correction"], times)
+        if min(held_back, times - held_back) < tables["correction"].intervals + 1:
+            raise TrainingError(
+                f"{place}: [correction] run: {times} analyses after the burn-in are too few"
+            )
+
+    @classmethod
+    def interface(cls, network: Network, tables: Tables) -> Interface:
+        """A state in, what is added out."""
+        setting = tables["correction"]
+        analyses = _read(setting)
+        return Interface(
+            role="correction",
+            inputs=("state",),
+            outputs=(setting.form,),
+            trained_for={
+                "model": MODEL,
+                "n": analyses.fields.shape[1],
+                "forcing": analyses.forcing,
+                "dt": analyses.dt,
+                "steps": 1,
+                "form": setting.form,
+            },
+        )
+
+    @classmethod
+    def new_network(cls, architecture: str, settings: Any, tables: Tables) -> Network:
+        """A network whose outputs are a part of the tendency, or of the increment of a step."""
+        setting = tables["correction"]
+        scale = lorenz96.TENDENCY_DEVIATION * setting.size
+        if setting.form == "increment":
+            scale *= _read(setting).dt
+        fields = Fields((lorenz96.MEAN,), (lorenz96.DEVIATION,), (scale,))
+        return ARCHITECTURES[architecture].new(fields, settings)
 
     def loss(self) -> Tensor:
         """Mean square distance to the analyses of the intervals, in units of their variance."""
@@ -258,3 +249,6 @@ def _read(correction: Correction) -> Analyses:
         raise RunFileError(f"{path}: its interval is no multiple of the model's dt")
     forcing = float(settings[MODEL]["forcing"])
     return Analyses(torch.from_numpy(fields.copy()), truth, forcing, dt, round(steps))
+
+
+TASK = CorrectionTask

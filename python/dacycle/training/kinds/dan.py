@@ -22,9 +22,8 @@ S. Cheng, Y. Chen, I. Pasmans and A. Carrassi (2024): Accurate deep learning-bas
 chaotic dynamics by identifying instabilities without an ensemble. Chaos, 34, 091104.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -36,8 +35,9 @@ from dacycle.network.type import Fields, Network
 from dacycle.option import option
 from dacycle.training.interface import Interface
 from dacycle.training.model import Model
+from dacycle.training.task import Tables, Task
 
-__all__ = ["TABLES", "DanTask", "check", "interface", "new_network", "new_task"]
+__all__ = ["TASK", "DanTask"]
 
 TEST_SEED = 271828
 """Of the fresh trajectories: the same at each early look, and never those of the training."""
@@ -79,80 +79,6 @@ class Twins:
     test_burn_in: int = option("first cycles that a test leaves out", 100, low=1)
 
 
-TABLES = {"model": Model, "observations": Observations, "twins": Twins}
-
-
-def check(tables: Mapping[str, Any], place: str) -> None:
-    """Refuse tables that do not fit together.
-
-    Raises:
-        TrainingError: a shift of observations that leaves nothing out, or fits no circle; a cold
-            start of the only twin.
-    """
-    model, observations, twins = tables["model"], tables["observations"], tables["twins"]
-    if twins.cold > 0 and twins.batch == 1:
-        raise TrainingError(f"{place}: [twins] cold = {twins.cold}: needs a batch of two or more")
-    if observations.every > model.n:
-        raise TrainingError(
-            f"{place}: [observations] every = {observations.every}: must be at most "
-            f"[model] n = {model.n}"
-        )
-    if observations.shift > 0 and (observations.every == 1 or model.n % observations.every != 0):
-        raise TrainingError(
-            f"{place}: [observations] shift = {observations.shift}: needs every > 1 that divides "
-            f"[model] n = {model.n}"
-        )
-
-
-def interface(network: Network, tables: Mapping[str, Any]) -> Interface:
-    """What goes in and comes out, and where it learned."""
-    model, observations, twins = tables["model"], tables["observations"], tables["twins"]
-    memory = ("memory",) * network.memory
-    return Interface(
-        role="analysis",
-        inputs=("state", "sensitivity", *memory),
-        outputs=("increment", *memory),
-        trained_for={
-            "model": "lorenz96",
-            "n": model.n,
-            "forcing": model.forcing,
-            "dt": model.dt,
-            "steps": model.steps,
-            "every": observations.every,
-            "shift": observations.shift,
-            "error_sd": observations.sd,
-            "members": twins.members,
-        },
-    )
-
-
-def new_network(architecture: str, settings: Any, tables: Mapping[str, Any]) -> Network:
-    """A network of state and sensitivity, whose increments are as large as observation errors."""
-    sd = tables["observations"].sd
-    # The sensitivity of one observation is a departure over sd^2, and departures are about sd.
-    fields = Fields((lorenz96.MEAN, 0.0), (lorenz96.DEVIATION, 1 / sd), (sd,))
-    return ARCHITECTURES[architecture].new(fields, settings)
-
-
-def new_task(
-    network: Network,
-    tables: Mapping[str, Any],
-    random: torch.Generator,
-    dtype: torch.dtype,
-    device: torch.device,
-) -> "DanTask":
-    """The twin experiments of the tables."""
-    return DanTask(
-        network,
-        tables["model"],
-        tables["observations"],
-        tables["twins"],
-        random,
-        dtype,
-        device,
-    )
-
-
 @dataclass
 class Cycling:
     """Twin experiments in progress.
@@ -170,27 +96,85 @@ class Cycling:
     cycle: int = 0
 
 
-class DanTask:
+class DanTask(Task):
     """Trains an analysis; see the module."""
+
+    name = "dan"
+    architectures = ("memory_cnn", "residual_cnn")
+    tables: ClassVar = {"model": Model, "observations": Observations, "twins": Twins}
 
     def __init__(
         self,
         network: Network,
-        model: Model,
-        observations: Observations,
-        twins: Twins,
+        tables: Tables,
         random: torch.Generator,
         dtype: torch.dtype,
         device: torch.device,
     ) -> None:
         self.network = network
-        self.model = model
-        self.observations = observations
-        self.twins = twins
+        self.model: Model = tables["model"]
+        self.observations: Observations = tables["observations"]
+        self.twins: Twins = tables["twins"]
         self.random = random
         self.dtype = dtype
         self.device = device
-        self.cycling = self._start(twins.batch, random)
+        self.cycling = self._start(self.twins.batch, random)
+
+    @classmethod
+    def check(cls, tables: Tables, place: str) -> None:
+        """Refuse tables that do not fit together.
+
+        Raises:
+            TrainingError: a shift of observations that leaves nothing out, or fits no circle; a
+                cold start of the only twin.
+        """
+        model, observations, twins = tables["model"], tables["observations"], tables["twins"]
+        if twins.cold > 0 and twins.batch == 1:
+            raise TrainingError(
+                f"{place}: [twins] cold = {twins.cold}: needs a batch of two or more"
+            )
+        if observations.every > model.n:
+            raise TrainingError(
+                f"{place}: [observations] every = {observations.every}: must be at most "
+                f"[model] n = {model.n}"
+            )
+        if observations.shift > 0 and (
+            observations.every == 1 or model.n % observations.every != 0
+        ):
+            raise TrainingError(
+                f"{place}: [observations] shift = {observations.shift}: needs every > 1 that "
+                f"divides [model] n = {model.n}"
+            )
+
+    @classmethod
+    def interface(cls, network: Network, tables: Tables) -> Interface:
+        """What goes in and comes out, and where it learned."""
+        model, observations, twins = tables["model"], tables["observations"], tables["twins"]
+        memory = ("memory",) * network.memory
+        return Interface(
+            role="analysis",
+            inputs=("state", "sensitivity", *memory),
+            outputs=("increment", *memory),
+            trained_for={
+                "model": "lorenz96",
+                "n": model.n,
+                "forcing": model.forcing,
+                "dt": model.dt,
+                "steps": model.steps,
+                "every": observations.every,
+                "shift": observations.shift,
+                "error_sd": observations.sd,
+                "members": twins.members,
+            },
+        )
+
+    @classmethod
+    def new_network(cls, architecture: str, settings: Any, tables: Tables) -> Network:
+        """A network whose increments are as large as observation errors."""
+        sd = tables["observations"].sd
+        # The sensitivity of one observation is a departure over sd^2, and departures are about sd.
+        fields = Fields((lorenz96.MEAN, 0.0), (lorenz96.DEVIATION, 1 / sd), (sd,))
+        return ARCHITECTURES[architecture].new(fields, settings)
 
     def loss(self) -> Tensor:
         """That of the analyses of the next window; the twins are then at its end."""
@@ -303,3 +287,6 @@ class DanTask:
     def _normal(self, random: torch.Generator, *shape: int) -> Tensor:
         """Normal numbers, drawn on the CPU so that a seed gives the same ones on any device."""
         return torch.randn(*shape, generator=random, dtype=self.dtype).to(self.device)
+
+
+TASK = DanTask

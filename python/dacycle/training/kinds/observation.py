@@ -12,9 +12,9 @@ Czarnecki, W. M., S. Osindero, M. Jaderberg, G. Swirszcz and R. Pascanu (2017): 
 neural networks. NeurIPS.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -28,17 +28,9 @@ from dacycle.observation.kinds_torch import CURVES, average
 from dacycle.option import option
 from dacycle.training.interface import Interface
 from dacycle.training.model import Model
+from dacycle.training.task import Tables, Task
 
-__all__ = [
-    "TABLES",
-    "Observation",
-    "ObservationTask",
-    "check",
-    "exact_operator",
-    "interface",
-    "new_network",
-    "new_task",
-]
+__all__ = ["TASK", "Observation", "ObservationTask", "exact_operator"]
 
 TEST_SEED = 271828
 SCALE_STATES = 64
@@ -66,90 +58,79 @@ class Observation:
     test_batch: int = option("fresh states in a test; ten times as many in the last", 256, low=1)
 
 
-TABLES = {"model": Model, "observation": Observation}
-
-
-def check(tables: Mapping[str, Any], place: str) -> None:
-    """Refuse what `da_cycle` refuses: a window wider than the circle, another curve's settings.
-
-    Raises:
-        TrainingError: there is one of these.
-    """
-    model, setting = tables["model"], tables["observation"]
-    defaults = Observation()
-    for curve, keys in PARAMETERS.items():
-        for key in keys:
-            if curve != setting.curve and getattr(setting, key) != getattr(defaults, key):
-                raise TrainingError(
-                    f"{place}: [observation] {key} is not used: curve = '{setting.curve}'"
-                )
-    if 2 * setting.average_half_width > model.n:
-        raise TrainingError(
-            f"{place}: [observation] average_half_width = {setting.average_half_width} must be at "
-            f"most half of [model] n = {model.n}"
-        )
-
-
-def interface(network: Network, tables: Mapping[str, Any]) -> Interface:
-    """A state in, the observed field out."""
-    model, setting = tables["model"], tables["observation"]
-    return Interface(
-        role="observation",
-        inputs=("state",),
-        outputs=("observed",),
-        trained_for={
-            "model": "lorenz96",
-            "n": model.n,
-            "forcing": model.forcing,
-            "dt": model.dt,
-            "steps": model.steps,
-            "curve": setting.curve,
-            "average_half_width": setting.average_half_width,
-            **{key: getattr(setting, key) for key in PARAMETERS.get(setting.curve, ())},
-        },
-    )
-
-
-def new_network(architecture: str, settings: Any, tables: Mapping[str, Any]) -> Network:
-    """A network whose output is as large as the field in the model's climate."""
-    model, setting = tables["model"], tables["observation"]
-    states = _climatology(model, SCALE_STATES, torch.Generator().manual_seed(TEST_SEED))
-    size = float(exact_operator(setting)(states).square().mean().sqrt())
-    fields = Fields((lorenz96.MEAN,), (lorenz96.DEVIATION,), (size,))
-    return ARCHITECTURES[architecture].new(fields, settings)
-
-
-def new_task(
-    network: Network,
-    tables: Mapping[str, Any],
-    random: torch.Generator,
-    dtype: torch.dtype,
-    device: torch.device,
-) -> "ObservationTask":
-    """The states of the tables' model."""
-    return ObservationTask(network, tables["model"], tables["observation"], random, dtype, device)
-
-
-class ObservationTask:
+class ObservationTask(Task):
     """Trains an observed field; see the module."""
+
+    name = "observation"
+    architectures = ("residual_cnn", "bilinear_cnn", "quadratic_stencil")
+    tables: ClassVar = {"model": Model, "observation": Observation}
 
     def __init__(
         self,
         network: Network,
-        model: Model,
-        observation: Observation,
+        tables: Tables,
         random: torch.Generator,
         dtype: torch.dtype,
         device: torch.device,
     ) -> None:
         self.network = network
-        self.model = model
-        self.observation = observation
+        self.model: Model = tables["model"]
+        self.observation: Observation = tables["observation"]
         self.random = random
         self.dtype = dtype
         self.device = device
-        self.exact = exact_operator(observation)
-        self.truth = self._states(observation.batch, random)
+        self.exact = exact_operator(self.observation)
+        self.truth = self._states(self.observation.batch, random)
+
+    @classmethod
+    def check(cls, tables: Tables, place: str) -> None:
+        """Refuse what `da_cycle` refuses: a window wider than the circle, another curve's settings.
+
+        Raises:
+            TrainingError: there is one of these.
+        """
+        model, setting = tables["model"], tables["observation"]
+        defaults = Observation()
+        for curve, keys in PARAMETERS.items():
+            for key in keys:
+                if curve != setting.curve and getattr(setting, key) != getattr(defaults, key):
+                    raise TrainingError(
+                        f"{place}: [observation] {key} is not used: curve = '{setting.curve}'"
+                    )
+        if 2 * setting.average_half_width > model.n:
+            raise TrainingError(
+                f"{place}: [observation] average_half_width = {setting.average_half_width} must be "
+                f"at most half of [model] n = {model.n}"
+            )
+
+    @classmethod
+    def interface(cls, network: Network, tables: Tables) -> Interface:
+        """A state in, the observed field out."""
+        model, setting = tables["model"], tables["observation"]
+        return Interface(
+            role="observation",
+            inputs=("state",),
+            outputs=("observed",),
+            trained_for={
+                "model": "lorenz96",
+                "n": model.n,
+                "forcing": model.forcing,
+                "dt": model.dt,
+                "steps": model.steps,
+                "curve": setting.curve,
+                "average_half_width": setting.average_half_width,
+                **{key: getattr(setting, key) for key in PARAMETERS.get(setting.curve, ())},
+            },
+        )
+
+    @classmethod
+    def new_network(cls, architecture: str, settings: Any, tables: Tables) -> Network:
+        """A network whose output is as large as the field in the model's climate."""
+        model, setting = tables["model"], tables["observation"]
+        states = _climatology(model, SCALE_STATES, torch.Generator().manual_seed(TEST_SEED))
+        size = float(exact_operator(setting)(states).square().mean().sqrt())
+        fields = Fields((lorenz96.MEAN,), (lorenz96.DEVIATION,), (size,))
+        return ARCHITECTURES[architecture].new(fields, settings)
 
     def loss(self) -> Tensor:
         """Mean square errors of field and tangent linear, as parts of their mean squares."""
@@ -238,3 +219,6 @@ def exact_operator(setting: Observation) -> Callable[[Tensor], Tensor]:
 
 def _climatology(model: Model, count: int, random: torch.Generator) -> Tensor:
     return lorenz96.climatology(count, model.n, model.forcing, model.dt, random, torch.float64)
+
+
+TASK = ObservationTask
