@@ -112,6 +112,7 @@ contains
 
       localisation%radius = radius
       localisation%taper = taper
+      config%rotation = .true.
       if (present(weights_every)) config%weights_every = weights_every
       if (present(wanted)) config%adaptivity = adaptivity_type(wanted, radius_maximum)
       filter = new_letkf(config, localisation)
