@@ -1,5 +1,5 @@
-!> SIGTERM ends a run at once as long as it has nothing to lose, and later after a checkpoint. A file
-!> that may not grow any more is an error of its write, which names it, in place of the program's end.
+!> Signals: SIGTERM ends a run at once as long as it has nothing to lose, and later after a
+!> checkpoint. A file that may not grow any more (SIGXFSZ) is an error of its write, which names it.
 !>
 !> With the mutable module variables of dacycle: a signal handler has no other place to look at.
 module da_base_interrupt

@@ -2,7 +2,6 @@
 module da_cycle_config
    use da_base_kinds, only: wp
    use da_base_error, only: error_type, input_error
-   use da_base_file_identity, only: kind_of, kind_special, name_of
    use da_base_namelists, only: namelists_type, new_documentation
    use da_base_system, only: directory_of
    use da_base_text, only: to_text
@@ -10,6 +9,7 @@ module da_cycle_config
    use da_analysis_type, only: analysis_type
    use da_cycle_networks, only: networks_config, read_networks
    use da_cycle_observation_source, only: observation_source_config, read_observation_source
+   use da_cycle_output_name, only: default_output
    use da_cycle_truth, only: truth_config, read_truth
    use da_ensemble_initialise, only: ensemble_config, read_ensemble
    use da_ensemble_model_error, only: model_error_config, read_model_error
@@ -241,25 +241,6 @@ contains
       end if
       call namelists%close_group(error)
    end subroutine read_output
-
-   !> After the namelist, so that a second one in a folder has an output of its own; without one
-   !> there is no name, and one from a pipe has none that says anything.
-   function default_output(namelist) result(path)
-      character(len=*), intent(in) :: namelist
-      character(len=:), allocatable :: path
-      character(len=*), parameter :: ending = '.nml'
-      integer :: length
-
-      path = name_of(namelist)
-      if (len(namelist) == 0) return
-      length = len(path) - len(ending)
-      if (length >= 0) then
-         if (path(length + 1:) == ending) path = path(:length)
-      end if
-      if (len(path) == 0 .or. kind_of(namelist) == kind_special &
-          .or. index(namelist, '/dev/') == 1 .or. index(namelist, '/proc/') == 1) path = 'run'
-      path = path//'.nc'
-   end function default_output
 
    subroutine read_checkpointing(namelists, config, error)
       type(namelists_type), intent(inout) :: namelists

@@ -6,7 +6,7 @@ module da_cycle_memory
    use da_base_memory, only: available_memory, own_limit
    use da_base_text, only: to_text
    use da_cycle_config, only: config_type
-   use da_io_run_file, only: run_file_memory
+   use da_io_run_memory, only: run_file_memory
    use da_verification_scores, only: scores_kept
    implicit none
    private

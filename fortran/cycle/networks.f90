@@ -9,6 +9,7 @@ module da_cycle_networks
    use da_base_text, only: lower, to_text
    use da_analysis_network_analysis, only: network_analysis_type, fallback_config
    use da_analysis_type, only: analysis_type
+   use da_cycle_shared_tiles, only: about_tiles
    use da_cycle_trained_for, only: setting_type, departures
    use da_model_corrected, only: new_corrected
    use da_model_corrected_tendency, only: new_corrected_tendency
@@ -381,23 +382,4 @@ contains
          end do
       end subroutine note
    end subroutine load_for
-
-   !> What ranks do twice; nothing where they do not.
-   function about_tiles(network, domain) result(text)
-      type(network_type), intent(in) :: network
-      type(domain_type), intent(in) :: domain
-      character(len=:), allocatable :: text
-      real(wp), parameter :: percent = 100
-      integer :: most
-      integer :: all
-
-      text = ''
-      associate (ranks => domain%communicator%ranks)
-         call network%operator%count_tiles(domain, most, all)
-         if (most*ranks <= all) return
-         text = 'of the '//to_text(all)//trim(merge(' tile ', ' tiles', all == 1))// &
-                ' of the circle a rank evaluates up to '//to_text(most)//': '// &
-                to_text(nint(percent*(real(most, wp)*ranks/all - 1)))//' % more than its share'
-      end associate
-   end function about_tiles
 end module da_cycle_networks

@@ -14,14 +14,14 @@ module da_io_run_file
    use da_base_durable, only: put_in_place
    use da_base_error, only: error_type, run_error
    use da_base_timer, only: phase_output
-   use da_io_field_buffer, only: field_buffer_type, new_field_buffer, field_buffer_memory
-   use da_io_feedback_buffer, only: feedback_buffer_type, new_feedback_buffer, &
-      feedback_buffer_memory
+   use da_io_field_buffer, only: field_buffer_type, new_field_buffer
+   use da_io_feedback_buffer, only: feedback_buffer_type, new_feedback_buffer
    use da_io_losses, only: write_losses
+   use da_io_members, only: write_members
    use da_io_netcdf_status, only: expect_written
    use da_io_parallel_path, only: parallel_path
    use da_io_run_layout, only: run_file_config, run_description_type, define_layout, file_format, &
-      write_coordinates, write_statistics, fields_of, field_names, field_truth, statistic_names
+      write_coordinates, write_statistics, fields_of, field_names, statistic_names
    use da_io_seal, only: header_digest
    use da_io_table_file, only: define_tables, write_axes, read_tables, write_tables, &
       write_table_statistics
@@ -31,7 +31,7 @@ module da_io_run_file
    use da_verification_scores, only: scores_kept, score_names
    implicit none
    private
-   public :: run_file_type, partial_name, run_file_memory
+   public :: run_file_type, partial_name
 
    type :: run_file_type
       type(run_file_config) :: config
@@ -70,26 +70,6 @@ contains
 
       name = path//'.part'
    end function partial_name
-
-   !> Bytes, at least, that a rank keeps until they are written, with so many observations of a
-   !> cycle on all ranks.
-   pure function run_file_memory(config, domain, components, observations, cycles) result(bytes)
-      type(run_file_config), intent(in) :: config
-      type(domain_type), intent(in) :: domain
-      integer, intent(in) :: components
-      real(wp), intent(in) :: observations
-      integer, intent(in) :: cycles
-      real(wp) :: bytes
-
-      bytes = 0
-      if (config%fields_every > 0) then
-         bytes = field_buffer_memory(domain, components, field_truth - 1, &
-                                     cycles/config%fields_every)
-      end if
-      if (config%feedback) then
-         bytes = bytes + feedback_buffer_memory(domain%communicator%ranks, observations, cycles)
-      end if
-   end function run_file_memory
 
    !> Begin a new file.
    subroutine create(self, domain, config, run, record, error)
@@ -259,28 +239,13 @@ contains
       integer, intent(in) :: cycle
       real(wp), contiguous, intent(in) :: x(:, :, :)
       type(error_type), allocatable, intent(out) :: error
-      real(wp), allocatable :: values(:, :, :)
-      integer(MPI_OFFSET_KIND) :: place
-      integer :: status
 
       if (self%config%members_every <= 0) return
       if (mod(cycle, self%config%members_every) /= 0) return
       call domain%timer%start(phase_output)
-      place = cycle/self%config%members_every
-      values = x
-      call self%written%variables(self%members_variable)%add_slab(values, domain%total, &
-            domain%first, (place - 1)*size(x, 2)*size(x, 3) + 1)
-      if (size(x, 2) == 1) then
-         status = nf90mpi_put_var_all(self%id, self%members_variable, values(:, 1, :), &
-                                      start=[int(domain%first, MPI_OFFSET_KIND), &
-                                      1_MPI_OFFSET_KIND, place], &
-                                      count=[int([domain%n, size(x, 3), 1], MPI_OFFSET_KIND)])
-      else
-         status = nf90mpi_put_var_all(self%id, self%members_variable, values, &
-                                      start=[int([domain%first, 1, 1], MPI_OFFSET_KIND), place], &
-                                      count=[int([shape(x), 1], MPI_OFFSET_KIND)])
-      end if
-      call expect_written(status, self%config%path, 'members cannot be written', error)
+      call write_members(self%id, self%config%path, self%members_variable, domain, &
+                         cycle/self%config%members_every, x, &
+                         self%written%variables(self%members_variable), error)
       call domain%timer%stop()
    end subroutine add_members
 
