@@ -43,7 +43,7 @@ LOCAL_REACH = 9
 ROW = 3
 """Values that travel with an observation beside its anomalies, the padding of vectors included."""
 
-REDUCTIONS = 11
+REDUCTIONS = 12
 """Collective calls a cycle: docs/scaling.md counts them."""
 
 

@@ -317,21 +317,29 @@ contains
       call note(self, key, listed(values), meaning)
    end subroutine get_reals
 
-   !> Numbers as a list, halves joined: the cost of a number does not grow with their number.
-   recursive pure function listed(values) result(list)
+   !> Numbers as a list, in a text of the right length: the cost of a number does not grow with
+   !> their number.
+   pure function listed(values) result(list)
       real(wp), intent(in) :: values(:)
       character(len=:), allocatable :: list
-      integer :: half
+      character(len=*), parameter :: separator = ', '
+      character(len=:), allocatable :: number
+      integer :: length
+      integer :: last
+      integer :: i
 
-      select case (size(values))
-      case (0)
-         list = ''
-      case (1)
-         list = to_text(values(1))
-      case default
-         half = size(values)/2
-         list = listed(values(:half))//', '//listed(values(half + 1:))
-      end select
+      length = len(separator)*max(0, size(values) - 1)
+      do i = 1, size(values)
+         length = length + len(to_text(values(i)))
+      end do
+      allocate (character(len=length) :: list)
+      last = 0
+      do i = 1, size(values)
+         number = to_text(values(i))
+         if (i < size(values)) number = number//separator
+         list(last + 1:last + len(number)) = number
+         last = last + len(number)
+      end do
    end function listed
 
    !> A list of words, each of which must be known; what it holds on entry is the default.

@@ -9,6 +9,7 @@ import pytest
 import xarray as xr
 
 from dacycle import namelist as nml
+from dacycle import open_run
 from dacycle.verification.tables import table_disagreements
 
 Groups = dict[str, dict[str, Any]]
@@ -41,7 +42,7 @@ def load(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., xr
         for group in groups:
             settings = nml.merge(settings, group)
         path = run(settings, tmp_path_factory.mktemp("diagnostics"))
-        with xr.open_dataset(path, engine="netcdf4") as dataset:
+        with open_run(path) as dataset:
             return dataset.load()
 
     return output
@@ -164,7 +165,7 @@ def test_the_iterative_smoother_tells_its_costs(run: Run, tmp_path: Path) -> Non
         "ensemble": {**GROUPS["ensemble"], "members": 20},
         "ienks": {"window": 2},
     }
-    with xr.open_dataset(run(groups, tmp_path), engine="netcdf4") as told:
+    with open_run(run(groups, tmp_path)) as told:
         assert set(told.variables) >= COSTS
         assert "inner_iterations" not in told.variables
         assert (told.cost_after < told.cost_before).mean() > 0.95

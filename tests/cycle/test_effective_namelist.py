@@ -110,7 +110,9 @@ def test_it_holds_what_was_asked_and_the_defaults(
     with netCDF4.Dataset(run(asked, tmp_path)) as file:
         effective = f90nml.Parser().reads(file.namelist).todict()
     monkeypatch.setenv("DACYCLE_PROGRAM", str(program))
-    expected = nml.merge(nml.parse(defaults()), asked)
+    # The output has the name that it was given, after the namelist.
+    named = {"output": {"file": "run.nc"}}
+    expected = nml.merge(nml.merge(nml.parse(defaults()), asked), named)
     for group, keys in expected.items():
         assert dict(effective[group]) == keys, group
 

@@ -182,7 +182,8 @@ def test_killed_before_the_first_checkpoint(
     job = begin(groups, 2)
     job.wait_for((tmp_path / "run.nc.part").exists)
     job.kill()
-    assert files() == {"run.nml", "run.nc.part"}
+    locks = {"run.nc.lock", "run.nc.checkpoint.lock"}
+    assert files() == {"run.nml", "run.nc.part", *locks}
     run(groups, tmp_path, 1, ["--restart"])
     assert_finished(groups)
 
