@@ -144,7 +144,7 @@ def wrong_files(folder: Path) -> dict[str, str]:
     (folder / "torn.pt").write_bytes(content)
     return {
         "state.pt": "give the module to dacycle.export_module",
-        "text.pt": "is not a TorchScript file",
+        "text.pt": "no TorchScript file",
         "torn.pt": "is damaged",
         "none.pt": "No such file",
     }
