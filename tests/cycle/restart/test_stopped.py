@@ -92,7 +92,8 @@ def test_sigterm_before_the_first_cycle(
     os.kill(job.ranks()[-1], signal.SIGTERM)
     status, output, errors = job.end()
     assert status == TERMINATED
-    assert "stopped by SIGTERM; nothing was written" in output
+    # mpirun ends the other ranks, and may lose what the first one says then.
+    assert ranks > 1 or output == "stopped by SIGTERM; nothing was written\n"
     assert "da_cycle: error" not in errors
     assert files() == {"run.nml"}
 
