@@ -13,11 +13,13 @@ module da_cycle_files
    character(len=*), parameter :: namelist_key = 'namelist'
    character(len=*), parameter :: checkpoint_key = '&checkpoint file'
 
-   !> `key` names it in the namelist, as `given`; `path` is what is opened.
+   !> `key` names it in the namelist, as `given`; `path` is what is opened. `sha256` is that of the
+   !> bytes that were read, empty where it must be taken from the file.
    type :: file_type
       character(len=:), allocatable :: key
       character(len=:), allocatable :: given
       character(len=:), allocatable :: path
+      character(len=:), allocatable :: sha256
    contains
       procedure :: place
    end type file_type
@@ -34,11 +36,11 @@ contains
       call add('&truth file', config%truth%file)
       call add('&observations file', config%observations%file)
       call add('&background file', config%analysis%covariance_file())
-      call add('&networks model', config%networks%model)
-      call add('&networks correction', config%networks%correction)
-      call add('&networks linear_model', config%networks%linear_model)
-      call add('&networks observation', config%networks%observation)
-      call add('&networks analysis', config%networks%analysis)
+      call add_network('model', config%networks%model, config%networks%model_sha256)
+      call add_network('correction', config%networks%correction, config%networks%correction_sha256)
+      call add_network('linear_model', config%networks%linear_model, config%networks%linear_model_sha256)
+      call add_network('observation', config%networks%observation, config%networks%observation_sha256)
+      call add_network('analysis', config%networks%analysis, config%networks%analysis_sha256)
 
    contains
 
@@ -48,6 +50,16 @@ contains
 
          if (len(path) > 0) call append(files, key, path, path)
       end subroutine add
+
+      subroutine add_network(key, path, sha256)
+         character(len=*), intent(in) :: key
+         character(len=*), intent(in) :: path
+         character(len=*), intent(in) :: sha256
+
+         if (len(path) == 0) return
+         call append(files, '&networks '//key, path, path)
+         files(size(files))%sha256 = sha256
+      end subroutine add_network
    end subroutine input_files
 
    !> What a run writes, by the names that it has in the end.
@@ -98,6 +110,7 @@ contains
       longer(size(longer))%key = key
       longer(size(longer))%given = given
       longer(size(longer))%path = path
+      longer(size(longer))%sha256 = ''
       call move_alloc(longer, files)
    end subroutine append
 

@@ -29,7 +29,8 @@ module da_cycle_networks
 
    character(len=1), parameter :: newline = achar(10)
 
-   !> `&networks`; an empty path is no network, an empty digest demands none.
+   !> `&networks`; an empty path is no network, an empty digest demands none. Of a file that was
+   !> read the digest is that of the bytes that run.
    type :: networks_config
       character(len=:), allocatable :: model
       character(len=:), allocatable :: model_sha256
@@ -145,7 +146,7 @@ contains
 
    !> Put networks into the place, or beside, or behind the forecast model; `steps` a cycle follow.
    subroutine take_network_model(config, file, domain, setting, model, steps, notes, error)
-      type(networks_config), intent(in) :: config
+      type(networks_config), intent(inout) :: config
       character(len=*), intent(in) :: file
       type(domain_type), intent(in) :: domain
       type(setting_type), intent(in) :: setting
@@ -165,6 +166,7 @@ contains
          call load_for(config, file, 'model', config%model, config%model_sha256, role_model, &
                        domain, model, setting, network, notes, error)
          if (allocated(error)) return
+         config%model_sha256 = network%sha256
          call add_to_state(network%operator, model, added)
          taken = new_emulator(model, added, network%metadata%trained%interval)
          call move_alloc(taken, model)
@@ -172,6 +174,7 @@ contains
          call load_for(config, file, 'correction', config%correction, config%correction_sha256, &
                        role_correction, domain, model, setting, network, notes, error)
          if (allocated(error)) return
+         config%correction_sha256 = network%sha256
          call add_to_state(network%operator, model, added)
          if (network%metadata%form == form_tendency) then
             call correct_tendency()
@@ -187,6 +190,7 @@ contains
                        config%linear_model_sha256, role_model, domain, model, setting, &
                        network, notes, error)
          if (allocated(error)) return
+         config%linear_model_sha256 = network%sha256
          call count_steps('linear_model', network%metadata%trained%interval, model%dt, inside)
          if (allocated(error)) return
          call add_to_state(network%operator, model, added)
@@ -232,7 +236,7 @@ contains
    !> Put a network into the place of the analysis, which stays as the one that takes over.
    subroutine take_network_analysis(config, file, domain, setting, members, gross_error_limit, &
                                     model, analysis, notes, error)
-      type(networks_config), intent(in) :: config
+      type(networks_config), intent(inout) :: config
       character(len=*), intent(in) :: file
       type(domain_type), intent(in) :: domain
       type(setting_type), intent(in) :: setting
@@ -254,6 +258,7 @@ contains
       call load_for(config, file, 'analysis', config%analysis, config%analysis_sha256, &
                     role_analysis, domain, model, setting, network, notes, error)
       if (allocated(error)) return
+      config%analysis_sha256 = network%sha256
       call check_members(config, file, members, network%metadata%trained%members, error)
       if (allocated(error)) return
       allocate (taken)
@@ -292,7 +297,7 @@ contains
 
    !> The field that observations are taken for, where a network gives it.
    subroutine take_network_observation(config, file, domain, setting, model, field, notes, error)
-      type(networks_config), intent(in) :: config
+      type(networks_config), intent(inout) :: config
       character(len=*), intent(in) :: file
       type(domain_type), intent(in) :: domain
       type(setting_type), intent(in) :: setting
@@ -305,7 +310,9 @@ contains
       if (len(config%observation) == 0) return
       call load_for(config, file, 'observation', config%observation, config%observation_sha256, &
                     role_observation, domain, model, setting, network, notes, error)
-      if (.not. allocated(error)) field = network%operator
+      if (allocated(error)) return
+      config%observation_sha256 = network%sha256
+      field = network%operator
    end subroutine take_network_observation
 
    !> A network for a role, beside a model; `notes` is what the log should say of it.

@@ -88,16 +88,16 @@ contains
          return
       end if
       setting = new_setting(config%model, config%interval, config%observations)
-      call take_network_model(config%networks, config%namelist, run%domain, setting, &
+      call take_network_model(run%config%networks, config%namelist, run%domain, setting, &
                               run%config%model, run%config%steps, run%notes, error)
       if (allocated(error)) return
       run%config%analysis%steps = run%config%steps
-      call take_network_analysis(config%networks, config%namelist, run%domain, setting, &
+      call take_network_analysis(run%config%networks, config%namelist, run%domain, setting, &
                                  config%ensemble%members, &
                                  config%observations%gross_error_limit, run%config%model, &
                                  run%config%analysis, run%notes, error)
       if (allocated(error)) return
-      call take_network_observation(config%networks, config%namelist, run%domain, setting, &
+      call take_network_observation(run%config%networks, config%namelist, run%domain, setting, &
                                     run%config%model, observed_field, run%notes, error)
       if (allocated(error)) return
       run%model_error = new_model_error(config%model_error, config%model%points, config%interval, &
