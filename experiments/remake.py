@@ -11,18 +11,15 @@ that was interrupted does the rest. Each table names the commit by which it was 
 """
 
 import argparse
-import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from typing import Any
 
-from remaking import cells, pages, spec
-from remaking.runs import KEPT, REPOSITORY, Runner, clock, task
+from remaking import cells, pages, scripts, spec
+from remaking.runs import REPOSITORY, Runner, clock, task
 
 from dacycle.errors import DacycleError
-from dacycle.program import environment
 from dacycle.sweep.execute import cores
 
 SOURCES = ("fortran", "python", "models_export", "meson.build", "meson.options")
@@ -69,26 +66,10 @@ def made_of_rows(table: spec.Table, runner: Runner) -> dict[str, Any]:
 
 def made_by_command(table: spec.Table, jobs: int) -> dict[str, Any]:
     """What a script prints; lines `= name: text` are numbers, not part of it."""
-    lines = call(table.command, jobs).splitlines()
+    lines = scripts.call(table.command, jobs).splitlines()
     told = [line.removeprefix("= ").partition(": ") for line in lines if line.startswith("= ")]
     text = "\n".join(line for line in lines if not line.startswith("= ")).strip("\n")
     return {"cells": {name: {"text": value} for name, _, value in told}, "table": f"{text}\n"}
-
-
-def call(line: str, jobs: int) -> str:
-    """What a script prints."""
-    script, *arguments = line.split()
-    KEPT.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=KEPT) as folder:
-        done = subprocess.run(
-            [sys.executable, REPOSITORY / script, *arguments],
-            cwd=REPOSITORY,
-            env=environment(os.environ) | {"TMPDIR": folder, "REMAKE_JOBS": str(jobs)},
-            stdout=subprocess.PIPE,
-            text=True,
-            check=True,
-        )
-    return done.stdout
 
 
 def make(table: spec.Table, runner: Runner) -> None:
@@ -97,7 +78,7 @@ def make(table: spec.Table, runner: Runner) -> None:
     pages.keep(table.name, {"commit": commit(), **made})
     pages.refresh()
     if "picture" in table.words:
-        call(table.words["picture"], runner.jobs)
+        scripts.call(table.words["picture"], runner.jobs)
 
 
 def listed(tables: Sequence[spec.Table]) -> str:
@@ -132,10 +113,7 @@ def main() -> int:
         table for table in tables.values() if not table.minutes
     ]
     begun, runner = clock(), Runner(given.jobs)
-    for line in dict.fromkeys(
-        table.words["prepare"] for table in wanted if "prepare" in table.words
-    ):
-        call(line, given.jobs)
+    scripts.prepare(wanted, given.jobs)
     cells_ = [cell for table in wanted for row in table.rows for cell in table.cells(row) if cell]
     runner([task(cell.groups, seed) for cell in cells_ for seed in cell.seeds])
     failed = []

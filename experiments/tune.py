@@ -11,7 +11,7 @@ import json
 import sys
 from typing import Any
 
-from remaking import spec, tuning
+from remaking import scripts, spec, tuning
 from remaking.runs import Runner
 
 from dacycle.sweep.execute import cores
@@ -27,9 +27,9 @@ def main() -> int:
     given = parser.parse_args()
     runner = Runner(given.jobs)
     failed = 0
-    for table in spec.tables().values():
-        if given.only and table.name not in given.only:
-            continue
+    wanted = [one for one in spec.tables().values() if not given.only or one.name in given.only]
+    scripts.prepare(wanted, given.jobs)
+    for table in wanted:
         for cell in spec.tuned(table):
             known = read()
             name = f"{table.name}/{cell.name}"
