@@ -100,6 +100,7 @@ contains
             if (domain%communicator%is_root()) then
                write (output_unit, '(a)') config%output%path//' is complete already'
             end if
+            call end_lost(config, record, error)
             return
          end if
          record%lost_at = lost_before(record, done)

@@ -36,11 +36,13 @@ contains
       call add('&truth file', config%truth%file)
       call add('&observations file', config%observations%file)
       call add('&background file', config%analysis%covariance_file())
-      call add_network('model', config%networks%model, config%networks%model_sha256)
-      call add_network('correction', config%networks%correction, config%networks%correction_sha256)
-      call add_network('linear_model', config%networks%linear_model, config%networks%linear_model_sha256)
-      call add_network('observation', config%networks%observation, config%networks%observation_sha256)
-      call add_network('analysis', config%networks%analysis, config%networks%analysis_sha256)
+      associate (networks => config%networks)
+         call add_network('model', networks%model, networks%model_sha256)
+         call add_network('correction', networks%correction, networks%correction_sha256)
+         call add_network('linear_model', networks%linear_model, networks%linear_model_sha256)
+         call add_network('observation', networks%observation, networks%observation_sha256)
+         call add_network('analysis', networks%analysis, networks%analysis_sha256)
+      end associate
 
    contains
 

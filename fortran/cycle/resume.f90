@@ -12,7 +12,7 @@ module da_cycle_resume
    use da_io_run_file, only: partial_name
    implicit none
    private
-   public :: head_of_run, identity_of, check_checkpoint, is_complete
+   public :: head_of_run, identity_of, check_checkpoint, look_for_output
 
    character(len=1), parameter :: newline = achar(10)
 
@@ -62,17 +62,21 @@ contains
       end if
    end subroutine check_checkpoint
 
-   !> Whether the output of just this run is there, whole.
-   function is_complete(path, identity) result(yes)
+   !> Whether the output of just this run is there, whole; the cycle in which its ensemble was lost.
+   subroutine look_for_output(path, identity, complete, lost_at)
       character(len=*), intent(in) :: path
       character(len=*), intent(in) :: identity
-      logical :: yes
+      logical, intent(out) :: complete
+      integer, intent(out) :: lost_at
+      character(len=:), allocatable :: found
 
-      yes = .false.
+      complete = .false.
+      lost_at = 0
       if (.not. file_exists(path)) return
       if (file_exists(partial_name(path))) return
-      yes = finished_run(path) == identity
-   end function is_complete
+      call finished_run(path, found, lost_at)
+      complete = found == identity
+   end subroutine look_for_output
 
    !> The first line in which two namelists differ.
    pure function first_difference(before, now) result(text)

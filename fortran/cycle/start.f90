@@ -19,7 +19,7 @@ module da_cycle_start
       take_network_observation
    use da_cycle_observation_source, only: observation_source_type, new_observation_source
    use da_cycle_past_truth, only: remember_truth
-   use da_cycle_resume, only: head_of_run, identity_of, check_checkpoint, is_complete
+   use da_cycle_resume, only: head_of_run, identity_of, check_checkpoint, look_for_output
    use da_cycle_trained_for, only: setting_type, new_setting
    use da_cycle_truth, only: truth_type, new_truth
    use da_ensemble_initialise, only: draw_from_attractor, perturb
@@ -154,8 +154,9 @@ contains
       type(error_type), allocatable, intent(out) :: error
       type(run_description_type) :: description
       type(checkpoint_head_type) :: checkpoint
-      !> A checkpoint; the finished output of this very run.
-      integer :: found(2)
+      !> A checkpoint; the finished output of this very run; the cycle in which that was lost.
+      integer :: found(3)
+      logical :: complete
       logical :: removed
 
       associate (config => run%config, domain => run%domain)
@@ -191,12 +192,14 @@ contains
          description%identity = identity_of(head)
          if (start == start_from_checkpoint) then
             if (domain%communicator%is_root()) then
-               found(2) = merge(1, 0, is_complete(config%output%path, description%identity))
+               call look_for_output(config%output%path, description%identity, complete, found(3))
+               found(2) = merge(1, 0, complete)
             end if
             call domain%communicator%broadcast_integers(found, 0)
             if (found(1) == 1) call check_checkpoint(config, domain, head, checkpoint, error)
             if (.not. allocated(error) .and. found(2) == 1) then
                head%cycle = config%cycles
+               record%lost_at = found(3)
                if (domain%communicator%is_root()) then
                   call remove_checkpoint(config%checkpoint, removed)
                end if

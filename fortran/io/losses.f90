@@ -9,7 +9,10 @@ module da_io_losses
    use da_verification_scores, only: analysis_rmse, score_names
    implicit none
    private
-   public :: write_losses
+   public :: write_losses, lost_attribute
+
+   !> The cycle in which the ensemble was not finite any more, 0: in none.
+   character(len=*), parameter :: lost_attribute = 'lost_at_cycle'
 
 contains
 
@@ -24,7 +27,7 @@ contains
       type(error_type), allocatable, intent(inout) :: error
       integer :: variable
 
-      call expect(nf90mpi_put_att(file, nf90_global, 'lost_at_cycle', record%lost_at))
+      call expect(nf90mpi_put_att(file, nf90_global, lost_attribute, record%lost_at))
       call expect(nf90mpi_put_att(file, nf90_global, 'restarts', record%restarts(done)))
       if (.not. has_truth) return
       call expect(nf90mpi_inq_varid(file, trim(score_names(analysis_rmse)), variable))

@@ -67,6 +67,9 @@ def test_a_lost_run_has_its_file(da_cycle: Program, tmp_path: Path) -> None:
     again = make(UNSTABLE, tmp_path / "three", da_cycle, ranks=3)
     assert again[0] == LOST
     assert filecmp.cmp(path, again[2], shallow=False)
+    again = da_cycle(["--restart", "--progress", "none", "run.nml"], cwd=path.parent)
+    assert (again.returncode, again.stderr) == (LOST, errors)
+    assert again.stdout == "run.nc is complete already\n"
 
 
 def test_a_filter_goes_on(da_cycle: Program, tmp_path: Path) -> None:
