@@ -89,3 +89,13 @@ def test_every_experiment_is_in_the_table() -> None:
     assert {row["id"] for row in rows if "published" in row} == {
         name for name in published if f"{name}.nml" in NAMELISTS
     }
+
+
+def test_the_index_names_every_page() -> None:
+    index = read("docs/index.md")
+    pages = {path.name for path in (REPOSITORY / "docs").glob("*.md")} - {"index.md"}
+    assert pages <= set(re.findall(r"\]\((\w+\.md)", index))
+
+
+def test_the_readme_is_of_one_screen() -> None:
+    assert read("README.md").count("\n") <= 80
