@@ -433,3 +433,31 @@ def test_tests_bind_no_name_twice() -> None:
 )
 def test_names_bound_twice_are_found(text: str, names: list[str]) -> None:
     assert bound_twice(text) == names
+
+
+def test_the_page_of_the_core_tells_of_every_module_once() -> None:
+    told, folder = [], ""
+    for line in (FORTRAN / "README.md").read_text(encoding="utf-8").splitlines():
+        match = re.match(r"\| (?:`(\w+)`)? ?\| ((?:`[\w.]+` ?)+)\|", line)
+        if match is not None:
+            folder = match[1] or folder
+            told += [f"{folder}/{Path(name).stem}" for name in re.findall(r"`([\w.]+)`", match[2])]
+    sources = [*FORTRAN.rglob("*.f90"), *FORTRAN.rglob("*.cpp")]
+    there = [path.relative_to(FORTRAN).with_suffix("").as_posix() for path in sources]
+    assert sorted(told) == sorted(there)
+
+
+ROOT = {
+    ".ci", ".gitignore", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md", "benchmarks",
+    "bin", "docs", "experiments", "fortran", "meson.build", "meson.options", "models_export",
+    "pyproject.toml", "python", "tests",
+}  # fmt: skip
+
+
+def test_no_stray_file_lies_in_the_root() -> None:
+    """Of those under version control; users keep their own where they like."""
+    listing = ["git", "-C", str(FORTRAN.parent), "ls-files"]
+    done = subprocess.run(listing, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        pytest.skip("not a checkout of git")
+    assert {line.partition("/")[0] for line in done.stdout.splitlines()} <= ROOT
