@@ -63,6 +63,7 @@ contains
       type(local_particle_filter_type) :: self
 
       self%name = 'local_particle_filter'
+      self%copies = kept
       self%config = config
       self%localisation = localisation
    end function new_local_particle_filter

@@ -59,8 +59,12 @@ contains
       type(variational_config), intent(in) :: config
       type(background_config), intent(in) :: background
       type(variational_type) :: self
+      !> Gradients, search directions and their images: measured at 10^6 points, less some. With an
+      !> ensemble's B they are so many fields a member.
+      integer, parameter :: vectors = 12
 
       self%name = name
+      self%copies = vectors
       call self%set_window(config%window, config%shift, config%multiple)
       if (name == 'var3d') self%smooths = .false.
       self%minimisation = config%minimisation
