@@ -24,6 +24,9 @@ module da_analysis_letkf
    private
    public :: letkf_type, letkf_config, new_letkf, read_letkf, check_letkf
 
+   !> Of `weights_every`: beyond any radius that localises.
+   integer, parameter :: most_points_between = 1000
+
    !> `&letkf`
    type :: letkf_config
       logical :: rotation = .false.
@@ -55,7 +58,8 @@ contains
                          'see docs/local_filter.md for what that gains and costs')
       call namelists%get('weights_every', config%weights_every, &
                          'compute weights at every so many grid points and interpolate them '// &
-                         'linearly between (Yang et al. 2009); 1: at all', minimum=1)
+                         'linearly between (Yang et al. 2009); 1: at all', minimum=1, &
+                         maximum=most_points_between)
       call namelists%get('effective_observations', config%adaptivity%effective_observations, &
                          'widen the radius of &localisation where that is needed for tapers to '// &
                          'sum to this, e.g. the number of members (Kirchgessner et al. 2014); '// &

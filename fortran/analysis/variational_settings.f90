@@ -9,6 +9,9 @@ module da_analysis_variational_settings
    private
    public :: variational_config, read_variational
 
+   !> Of an inner loop, whose gradients' norms are kept.
+   integer, parameter :: most_iterations = 100000
+
    character(len=7), parameter :: known_solvers(2) = [character(len=7) :: 'cg', 'lanczos']
    character(len=7), parameter :: known_preconditioners(2) = [character(len=7) :: 'none', &
       'lanczos']
@@ -54,7 +57,8 @@ contains
                          'linearisations about the latest state; one is enough where all is '// &
                          'linear', minimum=1)
       call namelists%get('inner_iterations', config%minimisation%inner_iterations, &
-                         'most iterations of conjugate gradients in an outer loop', minimum=1)
+                         'most iterations of conjugate gradients in an outer loop', minimum=1, &
+                         maximum=most_iterations)
       call namelists%get('gradient_reduction', config%minimisation%gradient_reduction, &
                          'an inner loop ends where the gradient''s norm has fallen to this '// &
                          'fraction', above=0.0_wp, maximum=1.0_wp)

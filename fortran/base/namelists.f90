@@ -15,6 +15,9 @@ module da_base_namelists
    !> of numbers of order one, and its square or its product with another may be infinite, or zero.
    real(wp), parameter :: largest = 1.0e9_wp
    real(wp), parameter :: smallest = 1.0e-30_wp
+   !> Of an integer whose key has no bound of its own: two of them can be added, none is a size that
+   !> a machine holds.
+   integer, parameter :: largest_integer = 10**9
    !> Of a line of documentation.
    integer, parameter :: widest = 100
    character(len=1), parameter :: newline = achar(10)
@@ -196,22 +199,32 @@ contains
       integer, intent(in), optional :: maximum
       type(value_type), allocatable :: written
       integer :: status
+      integer :: default
+      integer :: most
 
+      default = value
+      most = largest_integer
+      if (present(maximum)) most = maximum
       call self%single_value(key, written)
       if (allocated(written)) then
          status = 1
          if (.not. written%is_string .and. verify(written%text, '+-0123456789') == 0) then
             read (written%text, *, iostat=status) value
          end if
-         if (status /= 0) call self%reject(key, '= '//shown(written)//': an integer is needed')
+         if (status /= 0) then
+            call self%reject(key, '= '//shown(written)//': an integer is needed')
+            value = default
+         end if
+      end if
+      if (value > most) then
+         call self%reject(key, '= '//to_text(value)//': must be at most '//to_text(most))
+         value = default
       end if
       if (present(minimum)) then
-         if (value < minimum) call self%reject(key, '= '//to_text(value)//': must be at least '// &
-                                               to_text(minimum))
-      end if
-      if (present(maximum)) then
-         if (value > maximum) call self%reject(key, '= '//to_text(value)//': must be at most '// &
-                                               to_text(maximum))
+         if (value < minimum) then
+            call self%reject(key, '= '//to_text(value)//': must be at least '//to_text(minimum))
+            value = default
+         end if
       end if
       call note(self, key, to_text(value), meaning)
    end subroutine get_integer
@@ -225,22 +238,31 @@ contains
       real(wp), intent(in), optional :: maximum
       real(wp), intent(in), optional :: above
       type(value_type), allocatable :: written
+      real(wp) :: default
 
+      default = value
       call self%single_value(key, written)
       if (allocated(written)) call convert_real(self, key, written, value)
       if (present(minimum)) then
-         if (value < minimum) call self%reject(key, '= '//to_text(value)//': must be at least '// &
-                                               to_text(minimum))
+         if (value < minimum) call refuse('must be at least '//to_text(minimum))
       end if
       if (present(maximum)) then
-         if (value > maximum) call self%reject(key, '= '//to_text(value)//': must be at most '// &
-                                               to_text(maximum))
+         if (value > maximum) call refuse('must be at most '//to_text(maximum))
       end if
       if (present(above)) then
-         if (value <= above) call self%reject(key, '= '//to_text(value)//': must be above '// &
-                                              to_text(above))
+         if (value <= above) call refuse('must be above '//to_text(above))
       end if
       call note(self, key, to_text(value), meaning)
+
+   contains
+
+      !> What is refused is not used: the default stands, which others may divide by.
+      subroutine refuse(why)
+         character(len=*), intent(in) :: why
+
+         call self%reject(key, '= '//to_text(value)//': '//why)
+         value = default
+      end subroutine refuse
    end subroutine get_real
 
    subroutine get_logical(self, key, value, meaning)

@@ -183,7 +183,8 @@ contains
       call namelists%get('burn_in', config%burn_in, &
                          'first cycles that mean scores leave out; by default 400, at most half', &
                          minimum=0)
-      call namelists%get('seed', config%seed, 'of all random numbers', minimum=0)
+      call namelists%get('seed', config%seed, 'of all random numbers', minimum=0, &
+                         maximum=huge(config%seed))
       config%on_loss = trim(known_ends(1))
       call namelists%get('on_loss', config%on_loss, &
                          'when the ensemble is not finite any more: end the filter (status 3), '// &

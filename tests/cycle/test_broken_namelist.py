@@ -298,8 +298,8 @@ TOGETHER = {
         "&cycle interval = 0.05 multiple of dt = 0.03 in &truth_lorenz96",
     ),
     "all cycles left out": ("&cycle cycles = 6, burn_in = 6 /", "&cycle burn_in = 6 less cycles"),
-    "more than a rank can count": ("&lorenz96 n = 2000000000 /", "2000000000 points more ranks"),
-    "more than fits": ("&cycle cycles = 2000000000 /", "GiB available fewer cycles"),
+    "more than a rank can count": ("&lorenz96 n = 1000000000 /", "1000000000 points more ranks"),
+    "more than fits": ("&cycle cycles = 1000000000 /", "GiB available fewer cycles"),
     "the truth has another size": ("&truth_lorenz96 n = 20 /", "&truth_lorenz96 n = 20 n = 40"),
     "nothing to observe": ("&truth source = 'none' /", "&observations source 'twin' no truth"),
     "no truth file": ("&truth source = 'file' /", "&truth file needed source = 'file'"),
@@ -591,6 +591,20 @@ TOGETHER = {
     "lead times in no order": (
         "&verification lead_times = 1.0, 0.5 /",
         "&verification lead_times must ascend",
+    ),
+    "integer at its end": ("&letkf weights_every = 2147483647 /", "weights_every at most 1000"),
+    "integer without end": (
+        "&cycle model = 'lorenz96_two_scale' /\n&lorenz96_two_scale fast = 2147483647 /",
+        "fast = 2147483647 at most 1000000000",
+    ),
+    "divided by": (
+        "&verification lead_times = 0.1, forecasts_every = 0 /",
+        "forecasts_every = 0 at least 1",
+    ),
+    "endless minimisation": (
+        "&cycle analysis = 'var4d' /\n&ensemble members = 1 /\n"
+        "&variational inner_iterations = 1000000000 /",
+        "inner_iterations at most 100000",
     ),
     "endless lead time": ("&verification lead_times = 1e9 /", "lead_times at most 50000.0"),
     "forecasts to no lead time": (
