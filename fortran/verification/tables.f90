@@ -105,7 +105,8 @@ contains
    end subroutine add_times
 
    !> Declare a table; its dimensions have their axes already. `place` is where it stands, for `put`.
-   !> Of the rows of a column only the first `known_rows` can be known, by default all.
+   !> Of the rows of a column only the first `known_rows` can be known, one number for all columns or
+   !> one for each; by default all.
    pure subroutine add_table(self, place, name, meaning, dimensions, every, row_dimension, &
                              reported, known_rows, lost_above)
       class(tables_type), intent(inout) :: self
@@ -119,6 +120,7 @@ contains
       integer, intent(in), optional :: known_rows(:)
       real(wp), intent(in), optional :: lost_above
       type(table_type) :: table
+      integer :: c
       integer :: d
 
       table%name = name
@@ -134,7 +136,11 @@ contains
       if (present(reported)) table%reported = reported
       if (present(lost_above)) table%lost_above = lost_above
       allocate (table%known_rows(table%columns), source=self%cycles/table%every)
-      if (present(known_rows)) table%known_rows = min(table%known_rows, known_rows)
+      if (present(known_rows)) then
+         do c = 1, table%columns
+            table%known_rows(c) = min(table%known_rows(c), known_rows(min(c, size(known_rows))))
+         end do
+      end if
       self%tables = [self%tables, table]
       place = size(self%tables)
    end subroutine add_table
