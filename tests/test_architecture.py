@@ -25,6 +25,8 @@ LAYERS = (
     "analysis",
     "verification",
     "io",
+    "run",
+    "diagnostics",
     "cycle",
     "app",
 )

@@ -103,7 +103,8 @@ contains
          if (allocated(error)) return
          do e = 1, size(catalogue%entries)
             if (.not. same_on_both(catalogue%entries(e), cycle%domain, &
-                                   catalogue_whole%entries(e), whole%domain, key_of(config, e))) then
+                                   catalogue_whole%entries(e), whole%domain, key_of(config, e))) &
+                then
                call add_fault(catalogue%entries(e)%name, 'its bits depend on the layout of ranks')
             end if
          end do

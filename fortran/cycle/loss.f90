@@ -11,7 +11,8 @@ module da_cycle_loss
    use da_verification_tables, only: tables_type
    implicit none
    private
-   public :: declare_restarts, begin_restarts, begin_again, lose, lost_before, news_of_loss, end_lost
+   public :: declare_restarts, begin_restarts, begin_again, lose, lost_before, &
+      news_of_loss, end_lost
 
    character(len=*), parameter :: table_restarted = 'restarted'
 
@@ -24,8 +25,8 @@ contains
       integer :: place
 
       if (on_loss /= 'restart') return
-      call tables%add_table(place, table_restarted, 'whether the ensemble was drawn anew, as it '// &
-                            'was not finite any more: 1 or 0')
+      call tables%add_table(place, table_restarted, 'whether the ensemble was drawn anew, as '// &
+                            'it was not finite any more: 1 or 0')
    end subroutine declare_restarts
 
    !> It has not been restarted yet.
@@ -95,8 +96,8 @@ contains
       where (observations%qc == qc_assimilated) observations%qc = qc_operator_failed
    end subroutine lose_observations
 
-   !> The cycle up to the last complete one in which the ensemble was lost, as the scores tell; 0: in
-   !> none.
+   !> The cycle up to the last complete one in which the ensemble was lost, as the scores tell;
+   !> 0: in none.
    pure function lost_before(self) result(cycle)
       class(cycle_state_type), intent(in) :: self
       integer :: cycle

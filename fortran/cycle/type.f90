@@ -1,5 +1,5 @@
-!> The cycle: begin, step after step, finish. The program, its checks and others' programs make these
-!> calls.
+!> The cycle: begin, step after step, finish. The program, its checks and others' programs make
+!> these calls.
 module da_cycle_type
    use da_base_communicator, only: communicator_type
    use da_base_durable, only: durability_type, new_durability
@@ -106,8 +106,8 @@ contains
                              self%past, self%observations, error)
    end subroutine forecast
 
-   !> From the background to the analysis, and what is told of both. A filter that loses its ensemble
-   !> begins again, once, or is lost from here on.
+   !> From the background to the analysis, and what is told of both. A filter that loses its
+   !> ensemble begins again, once, or is lost from here on.
    subroutine analyse(self, cycle, error)
       class(cycle_type), intent(inout) :: self
       integer, intent(in) :: cycle
@@ -195,8 +195,8 @@ contains
       end if
    end subroutine abandon
 
-   !> After the last cycle: the files get their statistics and their names. Its ensemble's loss is an
-   !> error, though the file is whole.
+   !> After the last cycle: the files get their statistics and their names. Its ensemble's loss
+   !> is an error, though the file is whole.
    subroutine finish(self, error)
       class(cycle_type), intent(inout) :: self
       type(error_type), allocatable, intent(out) :: error

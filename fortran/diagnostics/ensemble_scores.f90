@@ -196,8 +196,8 @@ contains
       call verify(self, domain, cycle, 2, run, ensemble, tables)
    end subroutine see_analysis
 
-   !> What is asked for of the background (s = 1) and the analysis (2) alike; of several values a point the first is
-   !> verified. Collective.
+   !> What is asked for of the background (s = 1) and the analysis (2) alike; of several values a
+   !> point the first is verified. Collective.
    subroutine verify(self, domain, cycle, s, run, ensemble, tables)
       type(ensemble_scores_type), intent(in) :: self
       type(domain_type), intent(in) :: domain

@@ -1,4 +1,5 @@
-!> What each observation does to a forecast, verified against the truth some cycles ahead: `&impact`.
+!> What each observation does to a forecast, verified against the truth some cycles ahead:
+!> `&impact`.
 module da_diagnostics_impact
    use, intrinsic :: ieee_arithmetic, only: ieee_value, ieee_quiet_nan
    use da_base_kinds, only: wp, i8
@@ -159,8 +160,8 @@ contains
       end if
       if (first_after(self, setup%burn_in) > setup%cycles) then
          call namelists%reject('every', '= '//to_text(self%every)//': no such analysis after '// &
-                               'burn_in = '//to_text(setup%burn_in)//' of '//to_text(setup%cycles)// &
-                               ' cycles')
+                               'burn_in = '//to_text(setup%burn_in)//' of '// &
+                               to_text(setup%cycles)//' cycles')
       end if
       if (self%lead > most_cycles*setup%interval) then
          call namelists%reject('lead', '= '//to_text(self%lead)//': must be at most '// &
@@ -224,26 +225,33 @@ contains
                             'judged', self%every, run%setup%interval)
       call tables%add_axis('impact_kind', 'impact_kind', 'kind of observation, as obs_kind', &
                            real(known_kinds, wp))
-      call add(self%background_error, 'impact_background_error', 'mean square error of the forecast from the background')
-      call add(self%analysis_error, 'impact_analysis_error', 'mean square error of the forecast from the analysis')
-      call add(self%actual, 'impact_actual', 'analysis_error - background_error; below 0: observations helped')
-      call add(self%estimated, 'impact_estimated', 'the same by the adjoint, sum of the impacts of observations')
-      call add(self%beneficial, 'impact_beneficial', 'share of the observations used whose impact is below 0')
-      call add(self%reduction, 'impact_reduction', 'what the gradient of the Hessian''s equation has fallen to', &
-               reported=.false.)
-      call add(self%of_kind, 'impact_of_kind', 'sum of the impacts of observations of a kind', 'impact_kind', &
-               reported=.false.)
-      call add(self%used_of_kind, 'observations_of_kind', 'observations of a kind that were used', 'impact_kind', &
-               reported=.false.)
+      call add(self%background_error, 'impact_background_error', &
+               'mean square error of the forecast from the background')
+      call add(self%analysis_error, 'impact_analysis_error', &
+               'mean square error of the forecast from the analysis')
+      call add(self%actual, 'impact_actual', &
+               'analysis_error - background_error; below 0: observations helped')
+      call add(self%estimated, 'impact_estimated', &
+               'the same by the adjoint, sum of the impacts of observations')
+      call add(self%beneficial, 'impact_beneficial', &
+               'share of the observations used whose impact is below 0')
+      call add(self%reduction, 'impact_reduction', &
+               'what the gradient of the Hessian''s equation has fallen to', reported=.false.)
+      call add(self%of_kind, 'impact_of_kind', &
+               'sum of the impacts of observations of a kind', 'impact_kind', reported=.false.)
+      call add(self%used_of_kind, 'observations_of_kind', &
+               'observations of a kind that were used', &
+               'impact_kind', reported=.false.)
       if (size(self%regions) == 0) return
       call tables%add_axis('impact_region_first', 'impact_region', 'first point of the region', &
                            real(self%regions%first, wp))
       call tables%add_axis('impact_region_last', 'impact_region', 'last point of the region', &
                            real(self%regions%last, wp))
-      call add(self%of_region, 'impact_of_region', 'sum of the impacts of the region''s observations', &
-               'impact_region')
+      call add(self%of_region, 'impact_of_region', &
+               'sum of the impacts of the region''s observations', 'impact_region')
       if (.not. self%denial) return
-      call add(self%denial_of, 'denial_of_region', 'analysis_error less that of an analysis without the '// &
+      call add(self%denial_of, 'denial_of_region', &
+               'analysis_error less that of an analysis without the '// &
                'region''s observations', 'impact_region')
 
    contains
@@ -340,7 +348,8 @@ contains
          call sum_columns(domain%communicator, max(observations%total, 1_i8), terms, sums)
          call tables%put(self%background_error, cycle, [self%found%background_error])
          call tables%put(self%analysis_error, cycle, [self%found%analysis_error])
-         call tables%put(self%actual, cycle, [self%found%analysis_error - self%found%background_error])
+         call tables%put(self%actual, cycle, &
+                         [self%found%analysis_error - self%found%background_error])
          call tables%put(self%estimated, cycle, sums(:1))
          if (counts(1) > 0) then
             call tables%put(self%beneficial, cycle, [real(counts(2), wp)/counts(1)])

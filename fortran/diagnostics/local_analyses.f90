@@ -69,8 +69,8 @@ contains
       self%wanted = run%analysis%studied%wanted()
    end subroutine declare
 
-   !> A new file, or after a restart the one that was left. One that holds analyses of later cycles is
-   !> written over, with the same.
+   !> A new file, or after a restart the one that was left. One that holds analyses of later cycles
+   !> is written over, with the same.
    subroutine begin(self, domain, run, version, done, written, error)
       class(local_analyses_type), intent(inout) :: self
       type(domain_type), intent(in) :: domain

@@ -67,8 +67,8 @@ contains
          if (run%truth%exists) then
             call tables%add_table(self%rmse(s), state//'_region_rmse', 'root mean square over '// &
                                   'the region of '//state//' mean minus truth', ['region'])
-            call tables%add_table(self%bias(s), state//'_region_bias', 'mean over the region of '// &
-                                  state//' mean minus truth', ['region'])
+            call tables%add_table(self%bias(s), state//'_region_bias', 'mean over the region '// &
+                                  'of '//state//' mean minus truth', ['region'])
          end if
          call tables%add_table(self%spread(s), state//'_region_spread', 'root of the '//state// &
                                ' ensemble variance averaged over the region', ['region'])
@@ -93,8 +93,8 @@ contains
       do s = 1, size(states)
          associate (mean => estimates(s)%mean(:, 1), sd => estimates(s)%sd(:, 1))
             if (run%truth%exists) then
-               call region_scores(domain, self%regions, mean, sd, run%truth%x(:, 1, 1), rmse, bias, &
-                                  spread)
+               call region_scores(domain, self%regions, mean, sd, run%truth%x(:, 1, 1), rmse, &
+                                  bias, spread)
             else
                call region_scores(domain, self%regions, mean, sd, rmse=rmse, bias=bias, &
                                   spread=spread)

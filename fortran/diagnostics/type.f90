@@ -1,7 +1,7 @@
 !> What watches a run: it sees all of it and changes nothing but tables of its own.
 !>
-!> After PostProcessor of OOPS: members, truth and observations are `intent(in)`, so that a diagnostic
-!> changes no bit of the run.
+!> After PostProcessor of OOPS: members, truth and observations are `intent(in)`, so that a
+!> diagnostic changes no bit of the run.
 module da_diagnostics_type
    use da_base_domain, only: domain_type
    use da_base_error, only: error_type
@@ -128,8 +128,8 @@ contains
       type(error_type), allocatable, intent(out) :: error
    end subroutine see_background
 
-   !> The analysis; estimates(1) is that of the background, estimates(2) the analysis'. In `ensemble`
-   !> the truths of the cycles before are kept, not yet that of this one.
+   !> The analysis; estimates(1) is that of the background, estimates(2) the analysis'. In
+   !> `ensemble` the truths of the cycles before are kept, not yet that of this one.
    subroutine see_analysis(self, domain, cycle, run, ensemble, estimates, observations, tables, &
                            error)
       class(diagnostic_type), intent(inout) :: self

@@ -140,8 +140,8 @@ contains
       end do
    end subroutine check_times
 
-   !> The state of cycle k (0: the initial one) on this rank's slab; some that follow are read with it
-   !> and kept.
+   !> The state of cycle k (0: the initial one) on this rank's slab; some that follow are read with
+   !> it and kept.
    subroutine read_state(self, domain, cycle, x, error)
       class(state_file_type), intent(inout) :: self
       type(domain_type), intent(in) :: domain

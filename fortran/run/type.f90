@@ -88,8 +88,8 @@ contains
       call self%analysis%take_first(ensemble)
    end subroutine first_ensemble
 
-   !> From the analysis before to the background of `cycle` and its observations; `past` are those of
-   !> the cycles before that the analysis asks for. The members stay as they are where they are lost.
+   !> From the analysis before to the background of `cycle` and its observations; `past` are those
+   !> of the cycles before that the analysis asks for. Members that are lost stay as they are.
    subroutine forecast(self, domain, cycle, lost, ensemble, past, observations, error)
       class(run_type), intent(inout) :: self
       type(domain_type), intent(inout) :: domain

@@ -104,9 +104,9 @@ contains
       self%axes = [self%axes, axis]
    end subroutine add_times
 
-   !> Declare a table; its dimensions have their axes already. `place` is where it stands, for `put`.
-   !> Of the rows of a column only the first `known_rows` can be known, one number for all columns or
-   !> one for each; by default all.
+   !> Declare a table; its dimensions have their axes already. `place` is where it stands, for
+   !> `put`. Of the rows of a column only the first `known_rows` can be known, one number for all
+   !> columns or one for each; by default all.
    pure subroutine add_table(self, place, name, meaning, dimensions, every, row_dimension, &
                              reported, known_rows, lost_above)
       class(tables_type), intent(inout) :: self
@@ -165,8 +165,8 @@ contains
       end do
    end subroutine make_room
 
-   !> A cycle's row of the table that stands there; of a shorter one the rest stays NaN. A table that
-   !> was not declared stands at 0.
+   !> A cycle's row of the table that stands there; of a shorter one the rest stays NaN. A
+   !> table that was not declared stands at 0.
    pure subroutine put(self, place, cycle, row)
       class(tables_type), intent(inout) :: self
       integer, intent(in) :: place
