@@ -16,7 +16,7 @@ module da_diagnostics_impact
    use da_observation_type, only: observations_type
    use da_run_setup, only: setup_type
    use da_run_type, only: run_type
-   use da_verification_regions, only: region_type, get_regions
+   use da_verification_regions, only: region_type, get_regions, in_regions
    use da_verification_tables, only: tables_type
    implicit none
    private
@@ -305,7 +305,7 @@ contains
       aspect%weight = weights(self, domain%n, domain%first, domain%total)
       aspect%reduction = self%gradient_reduction
       aspect%iterations = self%iterations
-      withheld = in_regions(self, observations%position)
+      withheld = in_regions(self%regions, observations%position)
       if (.not. self%denial) withheld = withheld(:, :0)
       call run%analysis%impact(domain, cycle, observations, ensemble, aspect, withheld, self%found)
    end subroutine see_background
@@ -331,7 +331,7 @@ contains
 
       if (self%every == 0 .or. .not. allocated(self%found%denied_error)) return
       associate (each => self%found%of_observation, kinds => size(known_kinds))
-         inside = in_regions(self, observations%position)
+         inside = in_regions(self%regions, observations%position)
          allocate (terms(observations%n, 1 + kinds + size(inside, 2)))
          allocate (sums(size(terms, 2)))
          terms(:, 1) = each
@@ -388,17 +388,4 @@ contains
          if (self%norm(1)%holds(first + i - 2)) share(i) = 1.0_wp/self%norm(1)%points(total)
       end do
    end function weights
-
-   !> inside(j, r): whether an observation at position(j) belongs to region r, to which its points
-   !> and what lies just after each belong.
-   pure function in_regions(self, position) result(inside)
-      type(impact_type), intent(in) :: self
-      real(wp), intent(in) :: position(:)
-      logical :: inside(size(position), size(self%regions))
-      integer :: r
-
-      do r = 1, size(self%regions)
-         inside(:, r) = self%regions(r)%holds(floor(position))
-      end do
-   end function in_regions
 end module da_diagnostics_impact

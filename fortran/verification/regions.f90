@@ -7,7 +7,7 @@ module da_verification_regions
    use da_base_text, only: to_text
    implicit none
    private
-   public :: region_type, get_regions, region_scores
+   public :: region_type, get_regions, in_regions, region_scores
 
    !> Points first … last, counted from 0; a region whose last point comes before its first goes on
    !> round the circle.
@@ -72,6 +72,19 @@ contains
          yes = point >= self%first .or. point <= self%last
       end if
    end function holds
+
+   !> inside(j, r): whether an observation at position(j) belongs to region r, to which its points
+   !> and what lies just after each belong.
+   pure function in_regions(regions, position) result(inside)
+      type(region_type), intent(in) :: regions(:)
+      real(wp), intent(in) :: position(:)
+      logical :: inside(size(position), size(regions))
+      integer :: r
+
+      do r = 1, size(regions)
+         inside(:, r) = regions(r)%holds(floor(position))
+      end do
+   end function in_regions
 
    !> RMSE, bias and spread of an ensemble mean and standard deviation in each region; without a
    !> truth the first two are not touched. Collective.
