@@ -26,6 +26,8 @@ LAYERS = (
     "analysis",
     "verification",
     "io",
+    "run",
+    "diagnostics",
     "cycle",
     "app",
 )

@@ -2,7 +2,7 @@
 module da_cycle_trained_for
    use da_base_kinds, only: wp
    use da_base_text, only: to_text, join
-   use da_cycle_observation_source, only: observation_source_config
+   use da_run_observation_source, only: observation_source_config
    use da_model_type, only: model_type
    use da_network_metadata, only: metadata_type, role_analysis, role_observation
    use da_observation_kinds, only: kind_names, known_kinds
