@@ -27,11 +27,11 @@ contains
    subroutine lay_out(self)
       class(cycle_state_type), intent(inout) :: self
 
-      call self%run%lay_out(self%domain, self%ensemble)
+      call self%run%lay_out(self%domain)
       self%record%cycles = self%config%cycles
       self%record%burn_in = self%config%burn_in
       associate (tables => self%record%tables)
-         call self%diagnostics%declare(self%run, self%ensemble, tables)
+         call self%diagnostics%declare(self%run, tables)
          call declare_restarts(self%config%on_loss, tables)
          call tables%make_room()
          call begin_restarts(tables)
@@ -87,7 +87,7 @@ contains
                return
             end if
          end if
-         call self%run%begin(self%domain, self%ensemble, error)
+         call self%run%begin(self%domain, error)
          if (allocated(error)) return
          call wait_for_checkpoints()
          if (communicator%is_root()) then
@@ -112,13 +112,13 @@ contains
       character(len=*), intent(in) :: command
       type(run_description_type) :: description
 
-      associate (config => self%config, carried => self%ensemble%carried)
+      associate (config => self%config, carried => self%run%ensemble%carried)
          description%cycles = config%cycles
          description%interval = config%interval
          description%clock = config%clock
          description%burn_in = config%burn_in
          description%components = config%model%components_in
-         description%members = self%ensemble%members
+         description%members = self%run%ensemble%members
          description%has_truth = self%run%truth%exists
          description%observations = self%run%source%rows_before(config%cycles + 1)
          description%carried = pack(carried%name, len_trim(carried%meaning) > 0)
@@ -140,11 +140,12 @@ contains
       type(error_type), allocatable, intent(out) :: error
       integer :: kept
 
-      associate (run => self%run, ensemble => self%ensemble)
+      associate (run => self%run, ensemble => self%run%ensemble)
          kept = merge(1, 0, run%truth%must_be_kept())
          call read_checkpoint(self%config%checkpoint, self%domain, ensemble%x, &
                               run%truth%x(:, :, :kept), ensemble%carried, error)
          if (allocated(error)) return
+         run%cycle = checkpoint%cycle
          call run%history%rebuild(run%source, self%domain, checkpoint%cycle, ensemble, error)
          if (allocated(error)) return
          call run%analysis%prepare(self%domain, run%model)

@@ -50,8 +50,8 @@ contains
          call self%diagnostics%keep(domain, durable, head%studies, error)
          if (allocated(error)) return
          kept = merge(1, 0, truth%must_be_kept())
-         call write_checkpoint(self%config%checkpoint, domain, head, self%ensemble%x, &
-                               truth%x(:, :, :kept), self%ensemble%carried, durable, error)
+         call write_checkpoint(self%config%checkpoint, domain, head, self%run%ensemble%x, &
+                               truth%x(:, :, :kept), self%run%ensemble%carried, durable, error)
       end associate
    end subroutine keep
 end module da_cycle_checkpoints

@@ -174,22 +174,22 @@ contains
       associate (run => cycle%run, steps => cycle%run%setup%steps, cycles => cycle%config%cycles)
          call cycle%begin_state(error)
          if (allocated(error)) return
-         start = cycle%ensemble%x(:, :, :1)
+         start = run%ensemble%x(:, :, :1)
          last = min(max(1, run%analysis%window), cycles)
          call catalogue%add('model, one step', run%model, start)
          if (steps > 1) call add_forecast('model, a cycle', 1)
          if (last > 1) call add_forecast('model, the window', last)
          do k = 1, cycles
-            call cycle%forecast(k, error)
+            call cycle%forecast(error)
             if (allocated(error)) return
             if (k <= cycles_listed .or. k >= last) then
-               call new_observation_operator(cycle%observations, cycle%domain, observe)
-               call catalogue%add('H, cycle '//to_text(k), observe, cycle%ensemble%x(:, :, :1))
+               call new_observation_operator(run%observations, cycle%domain, observe)
+               call catalogue%add('H, cycle '//to_text(k), observe, run%ensemble%x(:, :, :1))
             end if
-            if (k >= last .and. run%analysis%is_due(k) .and. cycle%observations%total > 0) exit
+            if (k >= last .and. run%analysis%is_due(k) .and. run%observations%total > 0) exit
          end do
-         call run%analysis%list_operators(cycle%domain, min(k, cycles), cycle%past, &
-                                          cycle%observations, cycle%ensemble, catalogue)
+         call run%analysis%list_operators(cycle%domain, min(k, cycles), run%past, &
+                                          run%observations, run%ensemble, catalogue)
       end associate
 
    contains

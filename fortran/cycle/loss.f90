@@ -38,48 +38,46 @@ contains
       if (place > 0) tables%tables(place)%rows = 0
    end subroutine begin_restarts
 
-   !> A first ensemble in place of the background of `cycle`, drawn with numbers of its own, around
-   !> the truth of now where the first one stood around that of cycle 0; what the scheme carries
+   !> A first ensemble in place of the background of this cycle, drawn with numbers of its own,
+   !> around the truth of now where the first one stood around that of cycle 0; what the scheme carries
    !> begins anew as well.
-   subroutine begin_again(self, cycle)
+   subroutine begin_again(self)
       class(cycle_state_type), intent(inout) :: self
-      integer, intent(in) :: cycle
 
-      call self%ensemble%forget_analysis()
-      deallocate (self%ensemble%carried)
-      allocate (self%ensemble%carried(0))
-      call self%run%analysis%carry_along(self%domain, self%ensemble)
-      call self%run%first_ensemble(self%domain, self%ensemble, cycle)
+      call self%run%ensemble%forget_analysis()
+      deallocate (self%run%ensemble%carried)
+      allocate (self%run%ensemble%carried(0))
+      call self%run%analysis%carry_along(self%domain, self%run%ensemble)
+      call self%run%first_ensemble(self%domain)
       associate (tables => self%record%tables)
-         call tables%put(tables%place_of(table_restarted), cycle, [1.0_wp])
+         call tables%put(tables%place_of(table_restarted), [1.0_wp])
       end associate
    end subroutine begin_again
 
    !> From the cycle in which the ensemble is lost on: no number of it is known.
-   subroutine lose(self, cycle)
+   subroutine lose(self)
       class(cycle_state_type), intent(inout) :: self
-      integer, intent(in) :: cycle
       real(wp) :: unknown
       integer :: f
       integer :: k
 
       unknown = ieee_value(unknown, ieee_quiet_nan)
-      if (self%record%lost_at == 0) self%record%lost_at = cycle
-      call self%ensemble%forget_analysis()
-      self%ensemble%x = unknown
-      do k = 1, size(self%estimates)
-         call self%estimates(k)%forget(self%ensemble%x, unknown)
+      if (self%record%lost_at == 0) self%record%lost_at = self%run%cycle
+      call self%run%ensemble%forget_analysis()
+      self%run%ensemble%x = unknown
+      do k = 1, size(self%run%estimates)
+         call self%run%estimates(k)%forget(self%run%ensemble%x, unknown)
       end do
-      associate (carried => self%ensemble%carried)
+      associate (carried => self%run%ensemble%carried)
          do f = 1, size(carried)
             if (carried(f)%name /= carried_truth) carried(f)%x = unknown
          end do
       end associate
-      do k = 1, size(self%past)
-         call lose_observations(self%past(k))
+      do k = 1, size(self%run%past)
+         call lose_observations(self%run%past(k))
       end do
-      call lose_observations(self%observations)
-      call self%record%tables%forget(cycle)
+      call lose_observations(self%run%observations)
+      call self%record%tables%forget()
    end subroutine lose
 
    !> Observations that met no ensemble: H failed.

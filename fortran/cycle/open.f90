@@ -14,7 +14,6 @@ module da_cycle_open
    use da_cycle_trained_for, only: setting_type, new_setting
    use da_ensemble_model_error, only: new_model_error
    use da_ensemble_parameters, only: new_parameters
-   use da_ensemble_type, only: ensemble_type
    use da_operator_type, only: operator_type
    use da_run_history, only: new_history
    use da_run_observation_source, only: new_observation_source
@@ -78,9 +77,8 @@ contains
       integer(i8), intent(in) :: rows
       type(error_type), allocatable, intent(out) :: error
       type(tables_type) :: tables
-      type(ensemble_type) :: nothing_yet
 
-      call self%diagnostics%declare(self%run, nothing_yet, tables)
+      call self%diagnostics%declare(self%run, tables)
       call check_memory(self%config, self%domain, tables%total(), rows, error)
       call self%domain%communicator%agree(error)
    end subroutine check_room

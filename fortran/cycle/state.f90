@@ -3,11 +3,8 @@ module da_cycle_state
    use da_base_domain, only: domain_type
    use da_cycle_config, only: config_type
    use da_diagnostics_all, only: diagnostics_type
-   use da_ensemble_estimate, only: estimate_type
-   use da_ensemble_type, only: ensemble_type
    use da_io_checkpoint_head, only: checkpoint_head_type
    use da_io_run_file, only: run_file_type
-   use da_observation_type, only: observations_type
    use da_run_type, only: run_type
    use da_verification_record, only: record_type
    implicit none
@@ -18,17 +15,11 @@ module da_cycle_state
       type(config_type) :: config
       type(domain_type) :: domain
       type(run_type) :: run
-      type(ensemble_type) :: ensemble
       type(diagnostics_type) :: diagnostics
       type(record_type) :: record
       type(run_file_type) :: output
       !> What a checkpoint would say; its cycle is the last that is complete.
       type(checkpoint_head_type) :: head
-      !> The observations of the cycle under way, and of those before that the analysis asks for.
-      type(observations_type) :: observations
-      type(observations_type), allocatable :: past(:)
-      !> Mean and spread of its background and its analysis.
-      type(estimate_type) :: estimates(2)
       !> For the log, a line each.
       character(len=:), allocatable :: notes
    end type cycle_state_type

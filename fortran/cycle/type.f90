@@ -3,10 +3,9 @@
 module da_cycle_type
    use da_base_communicator, only: communicator_type
    use da_base_durable, only: durability_type, new_durability
-   use da_base_error, only: error_type, lost_error, status_lost
+   use da_base_error, only: error_type, status_lost
    use da_base_system, only: file_exists, remove_file
    use da_base_text, only: to_text
-   use da_base_timer, only: phase_verification
    use da_cycle_begin, only: lay_out, begin_run
    use da_cycle_checkpoints, only: is_checkpoint, is_due, keep
    use da_cycle_config, only: config_type
@@ -14,7 +13,6 @@ module da_cycle_type
    use da_cycle_open, only: open_run
    use da_cycle_output, only: write_cycle
    use da_cycle_state, only: cycle_state_type
-   use da_ensemble_estimate, only: new_estimate
    use da_io_recognition, only: remove_checkpoint
    use da_io_run_file, only: partial_name
    implicit none
@@ -54,7 +52,7 @@ contains
       type(error_type), allocatable, intent(out) :: error
 
       call lay_out(self)
-      call self%run%begin(self%domain, self%ensemble, error)
+      call self%run%begin(self%domain, error)
    end subroutine begin_state
 
    !> The state at cycle 0 or that of a checkpoint, and the files that are written, ready for the
@@ -89,87 +87,68 @@ contains
       class(cycle_type), intent(inout) :: self
       type(error_type), allocatable, intent(out) :: error
 
-      call self%forecast(self%head%cycle + 1, error)
-      if (.not. allocated(error)) call self%analyse(self%head%cycle + 1, error)
-      if (.not. allocated(error)) call write_cycle(self, self%head%cycle + 1, error)
+      call self%forecast(error)
+      if (.not. allocated(error)) call self%analyse(error)
+      if (.not. allocated(error)) call write_cycle(self, error)
       call self%domain%communicator%agree(error)
-      if (.not. allocated(error)) self%head%cycle = self%head%cycle + 1
+      if (.not. allocated(error)) self%head%cycle = self%run%cycle
    end subroutine step
 
-   !> From the analysis before to the background of `cycle`, with its observations.
-   subroutine forecast(self, cycle, error)
+   !> From the analysis before to the background of the next cycle, with its observations.
+   subroutine forecast(self, error)
       class(cycle_type), intent(inout) :: self
-      integer, intent(in) :: cycle
       type(error_type), allocatable, intent(out) :: error
 
-      call self%run%forecast(self%domain, cycle, self%record%lost_at > 0, self%ensemble, &
-                             self%past, self%observations, error)
+      call self%run%forecast(self%domain, self%record%lost_at > 0, error)
+      self%record%tables%cycle = self%run%cycle
    end subroutine forecast
 
    !> From the background to the analysis, and what is told of both. A filter that loses its
    !> ensemble begins again, once, or is lost from here on.
-   subroutine analyse(self, cycle, error)
+   subroutine analyse(self, error)
       class(cycle_type), intent(inout) :: self
-      integer, intent(in) :: cycle
       type(error_type), allocatable, intent(out) :: error
       logical :: again
 
       again = self%config%on_loss == 'restart'
       do while (self%record%lost_at == 0)
-         call assimilate(self, cycle, error)
+         call assimilate(self, error)
          if (.not. allocated(error)) exit
          if (error%status /= status_lost) return
          deallocate (error)
          if (again) then
             again = .false.
-            call begin_again(self, cycle)
+            call begin_again(self)
          else
-            self%record%lost_at = cycle
+            self%record%lost_at = self%run%cycle
          end if
       end do
       if (self%record%lost_at > 0) then
-         call lose(self, cycle)
+         call lose(self)
       else
-         call self%diagnostics%see_analysis(self%domain, cycle, self%run, self%ensemble, &
-                                            self%estimates, self%observations, &
-                                            self%record%tables, error)
-         call self%ensemble%forget_analysis()
+         call self%diagnostics%see_analysis(self%domain, self%run, self%record%tables, error)
+         call self%run%ensemble%forget_analysis()
          if (allocated(error)) return
       end if
-      call self%run%remember(cycle, self%ensemble)
+      call self%run%remember()
    end subroutine analyse
 
    !> Background, what watches it, and analysis. The error of an ensemble that is not finite is that
    !> of its loss.
-   subroutine assimilate(self, cycle, error)
+   subroutine assimilate(self, error)
       class(cycle_type), intent(inout) :: self
-      integer, intent(in) :: cycle
       type(error_type), allocatable, intent(out) :: error
 
-      call estimate(1)
+      call self%run%estimate(self%domain, 1, error)
       if (allocated(error)) return
-      call self%diagnostics%see_background(self%domain, cycle, self%run, self%ensemble, &
-                                           self%estimates(1), self%observations, &
-                                           self%record%tables, error)
+      call self%diagnostics%see_background(self%domain, self%run, self%record%tables, error)
       if (.not. allocated(error)) then
-         call self%run%analyse(self%domain, cycle, self%past, self%observations, self%ensemble, &
-                               error)
-         call estimate(2)
+         call self%run%analyse(self%domain, error)
+         call self%run%estimate(self%domain, 2, error)
       end if
-      if (allocated(error)) error%message = 'cycle '//to_text(cycle)//': '//error%message
-
-   contains
-
-      !> Mean and spread, which must be finite.
-      subroutine estimate(which)
-         integer, intent(in) :: which
-
-         call self%domain%timer%start(phase_verification)
-         call new_estimate(self%ensemble, self%estimates(which))
-         if (.not. (allocated(error) .or. self%estimates(which)%holds())) call lost_error(error)
-         call self%domain%communicator%agree(error)
-         call self%domain%timer%stop()
-      end subroutine estimate
+      if (allocated(error)) then
+         error%message = 'cycle '//to_text(self%run%cycle)//': '//error%message
+      end if
    end subroutine assimilate
 
    !> Write a checkpoint of the last complete cycle, where one is due or `wanted`.

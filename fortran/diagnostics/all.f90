@@ -5,8 +5,6 @@ module da_diagnostics_all
    use da_base_namelists, only: namelists_type
    use da_base_timer, only: phase_verification
    use da_diagnostics_list, only: entry_type, all_diagnostics
-   use da_ensemble_estimate, only: estimate_type
-   use da_ensemble_type, only: ensemble_type
    use da_io_written, only: written_type
    use da_observation_type, only: observations_type
    use da_run_setup, only: setup_type
@@ -52,12 +50,12 @@ contains
       do d = 1, size(self%list)
          associate (one => self%list(d)%one)
             if (.not. (documented .or. one%applies(setup))) cycle
-            if (one%group() /= group) then
+            if (one%group /= group) then
                if (len(group) > 0) call namelists%close_group(error)
                if (allocated(error)) return
-               group = one%group()
+               group = trim(one%group)
                namelists%alternative = .not. one%applies(setup)
-               if (len(group) > 0) call namelists%open_group(group, one%title())
+               if (len(group) > 0) call namelists%open_group(group, trim(one%title))
             end if
             if (len(group) > 0) call one%configure(namelists, setup)
          end associate
@@ -116,67 +114,54 @@ contains
    end subroutine check
 
    !> The tables that a run gets; no room is made for them yet.
-   subroutine declare(self, run, ensemble, tables)
+   subroutine declare(self, run, tables)
       class(diagnostics_type), intent(inout) :: self
       type(run_type), intent(in) :: run
-      type(ensemble_type), intent(in) :: ensemble
       type(tables_type), intent(out) :: tables
       integer :: d
 
       tables = new_tables(run%setup%cycles)
       do d = 1, size(self%list)
-         call self%list(d)%one%declare(run, ensemble, tables)
+         call self%list(d)%one%declare(run, tables)
       end do
    end subroutine declare
 
    !> The background of a cycle, and its observations as they are about to be assimilated.
-   subroutine see_background(self, domain, cycle, run, ensemble, background, observations, tables, &
-                             error)
+   subroutine see_background(self, domain, run, tables, error)
       class(diagnostics_type), intent(inout) :: self
       type(domain_type), intent(inout) :: domain
-      integer, intent(in) :: cycle
       type(run_type), intent(in) :: run
-      type(ensemble_type), intent(in) :: ensemble
-      type(estimate_type), intent(in) :: background
-      type(observations_type), intent(in) :: observations
       type(tables_type), intent(inout) :: tables
       type(error_type), allocatable, intent(out) :: error
       integer :: d
 
       call domain%timer%start(phase_verification)
       do d = 1, size(self%list)
-         call self%list(d)%one%see_background(domain, cycle, run, ensemble, background, &
-                                              observations, tables, error)
+         call self%list(d)%one%see_background(domain, run, tables, error)
          if (allocated(error)) exit
       end do
       call domain%timer%stop()
    end subroutine see_background
 
    !> The analysis, and what it tells of itself under the names of tables.
-   subroutine see_analysis(self, domain, cycle, run, ensemble, estimates, observations, tables, &
-                           error)
+   subroutine see_analysis(self, domain, run, tables, error)
       class(diagnostics_type), intent(inout) :: self
       type(domain_type), intent(inout) :: domain
-      integer, intent(in) :: cycle
       type(run_type), intent(in) :: run
-      type(ensemble_type), intent(in) :: ensemble
-      type(estimate_type), intent(in) :: estimates(2)
-      type(observations_type), intent(in) :: observations
       type(tables_type), intent(inout) :: tables
       type(error_type), allocatable, intent(out) :: error
       integer :: d
       integer :: i
 
       call domain%timer%start(phase_verification)
-      if (allocated(ensemble%notes)) then
-         do i = 1, size(ensemble%notes)
-            call tables%put(tables%place_of(ensemble%notes(i)%name), cycle, &
-                            ensemble%notes(i)%values)
+      if (allocated(run%ensemble%notes)) then
+         do i = 1, size(run%ensemble%notes)
+            call tables%put(tables%place_of(run%ensemble%notes(i)%name), &
+                            run%ensemble%notes(i)%values)
          end do
       end if
       do d = 1, size(self%list)
-         call self%list(d)%one%see_analysis(domain, cycle, run, ensemble, estimates, &
-                                            observations, tables, error)
+         call self%list(d)%one%see_analysis(domain, run, tables, error)
          if (allocated(error)) exit
       end do
       call domain%timer%stop()

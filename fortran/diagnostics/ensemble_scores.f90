@@ -7,9 +7,6 @@ module da_diagnostics_ensemble_scores
    use da_base_random, only: random_key_type, stream_ranks
    use da_base_text, only: to_text
    use da_diagnostics_type, only: diagnostic_type
-   use da_ensemble_estimate, only: estimate_type
-   use da_ensemble_type, only: ensemble_type
-   use da_observation_type, only: observations_type
    use da_run_setup, only: setup_type
    use da_run_type, only: run_type
    use da_verification_counts, only: count_ranks, count_events
@@ -36,7 +33,6 @@ module da_diagnostics_ensemble_scores
       integer :: event_forecasts = 0
       integer :: event_occurrences = 0
    contains
-      procedure :: group
       procedure :: configure
       procedure :: declare
       procedure :: see_background
@@ -44,13 +40,6 @@ module da_diagnostics_ensemble_scores
    end type ensemble_scores_type
 
 contains
-
-   pure function group(self) result(name)
-      class(ensemble_scores_type), intent(in) :: self
-      character(len=:), allocatable :: name
-
-      name = 'verification'
-   end function group
 
    subroutine configure(self, namelists, setup)
       class(ensemble_scores_type), intent(inout) :: self
@@ -104,10 +93,9 @@ contains
       end subroutine need_ensemble
    end subroutine configure
 
-   subroutine declare(self, run, ensemble, tables)
+   subroutine declare(self, run, tables)
       class(ensemble_scores_type), intent(inout) :: self
       type(run_type), intent(in) :: run
-      type(ensemble_type), intent(in) :: ensemble
       type(tables_type), intent(inout) :: tables
       character(len=:), allocatable :: state
       integer :: i
@@ -162,65 +150,52 @@ contains
                             reported=.false.)
    end subroutine declare_events
 
-   subroutine see_background(self, domain, cycle, run, ensemble, background, observations, tables, &
-                             error)
+   subroutine see_background(self, domain, run, tables, error)
       class(ensemble_scores_type), intent(inout) :: self
       type(domain_type), intent(inout) :: domain
-      integer, intent(in) :: cycle
       type(run_type), intent(in) :: run
-      type(ensemble_type), intent(in) :: ensemble
-      type(estimate_type), intent(in) :: background
-      type(observations_type), intent(in) :: observations
       type(tables_type), intent(inout) :: tables
       type(error_type), allocatable, intent(out) :: error
 
-      call verify(self, domain, cycle, 1, run, ensemble, tables)
+      call verify(self, domain, run, 1, tables)
       if (size(self%thresholds) > 0) then
-         call verify_events(self, domain, cycle, size(ensemble%x, 2), run%truth%x(:, 1, 1), &
-                            ensemble%x, tables)
+         call verify_events(self, domain, size(run%ensemble%x, 2), run%truth%x(:, 1, 1), &
+                            run%ensemble%x, tables)
       end if
    end subroutine see_background
 
-   subroutine see_analysis(self, domain, cycle, run, ensemble, estimates, observations, tables, &
-                           error)
+   subroutine see_analysis(self, domain, run, tables, error)
       class(ensemble_scores_type), intent(inout) :: self
       type(domain_type), intent(inout) :: domain
-      integer, intent(in) :: cycle
       type(run_type), intent(in) :: run
-      type(ensemble_type), intent(in) :: ensemble
-      type(estimate_type), intent(in) :: estimates(2)
-      type(observations_type), intent(in) :: observations
       type(tables_type), intent(inout) :: tables
       type(error_type), allocatable, intent(out) :: error
 
-      call verify(self, domain, cycle, 2, run, ensemble, tables)
+      call verify(self, domain, run, 2, tables)
    end subroutine see_analysis
 
    !> What is asked for of the background (s = 1) and the analysis (2) alike; of several values a
    !> point the first is verified. Collective.
-   subroutine verify(self, domain, cycle, s, run, ensemble, tables)
+   subroutine verify(self, domain, run, s, tables)
       type(ensemble_scores_type), intent(in) :: self
       type(domain_type), intent(in) :: domain
-      integer, intent(in) :: cycle
-      integer, intent(in) :: s
       type(run_type), intent(in) :: run
-      type(ensemble_type), intent(in) :: ensemble
+      integer, intent(in) :: s
       type(tables_type), intent(inout) :: tables
 
       if (self%crps) then
-         call score_distribution(self, domain, cycle, s, size(ensemble%x, 2), &
-                                 run%truth%x(:, 1, 1), ensemble%x, tables)
+         call score_distribution(self, domain, s, size(run%ensemble%x, 2), &
+                                 run%truth%x(:, 1, 1), run%ensemble%x, tables)
       end if
       if (self%rank_histogram) then
-         call rank_truth(self, domain, cycle, s, size(ensemble%x, 2), run%truth%x(:, 1, 1), &
-                         ensemble%x, tables)
+         call rank_truth(self, domain, run%cycle, s, size(run%ensemble%x, 2), &
+                         run%truth%x(:, 1, 1), run%ensemble%x, tables)
       end if
    end subroutine verify
 
-   subroutine score_distribution(self, domain, cycle, s, components, truth, x, tables)
+   subroutine score_distribution(self, domain, s, components, truth, x, tables)
       type(ensemble_scores_type), intent(in) :: self
       type(domain_type), intent(in) :: domain
-      integer, intent(in) :: cycle
       integer, intent(in) :: s
       integer, intent(in) :: components
       real(wp), intent(in) :: truth(domain%n)
@@ -231,8 +206,8 @@ contains
 
       call crps_of_points(domain%n, components, self%members, x, truth, terms(:, 1), terms(:, 2))
       means = domain%mean_of_points(terms)
-      call tables%put(self%crps_of(s), cycle, means(1:1))
-      call tables%put(self%fair_crps_of(s), cycle, means(2:2))
+      call tables%put(self%crps_of(s), means(1:1))
+      call tables%put(self%fair_crps_of(s), means(2:2))
    end subroutine score_distribution
 
    !> The histogram, and two linear contrasts of it that are zero where it is flat (after Jolliffe &
@@ -258,17 +233,16 @@ contains
          position = [(real(k, wp)/n - 0.5_wp, k=0, n)]
          flat_variance = sum(position**2)/(n + 1)
       end associate
-      call tables%put(self%ranks(s), cycle, real(counts, wp))
-      call tables%put(self%rank_bias(s), cycle, [sum(counts*position)/sum(counts)])
-      call tables%put(self%rank_dispersion(s), cycle, &
+      call tables%put(self%ranks(s), real(counts, wp))
+      call tables%put(self%rank_bias(s), [sum(counts*position)/sum(counts)])
+      call tables%put(self%rank_dispersion(s), &
                       [sum(counts*position**2)/sum(counts)/flat_variance - 1])
    end subroutine rank_truth
 
    !> Counts of forecasts and occurrences by forecast probability, and the score of Brier (1950).
-   subroutine verify_events(self, domain, cycle, components, truth, x, tables)
+   subroutine verify_events(self, domain, components, truth, x, tables)
       type(ensemble_scores_type), intent(in) :: self
       type(domain_type), intent(in) :: domain
-      integer, intent(in) :: cycle
       integer, intent(in) :: components
       real(wp), intent(in) :: truth(domain%n)
       real(wp), intent(in) :: x(domain%n, components, self%members)
@@ -288,10 +262,10 @@ contains
                         + (forecasts(:, t) - occurrences(:, t))*probability**2) &
                     /sum(forecasts(:, t))
       end do
-      call tables%put(self%brier_score, cycle, brier)
-      call tables%put(self%event_forecasts, cycle, &
+      call tables%put(self%brier_score, brier)
+      call tables%put(self%event_forecasts, &
                       real(reshape(forecasts, [size(forecasts)]), wp))
-      call tables%put(self%event_occurrences, cycle, &
+      call tables%put(self%event_occurrences, &
                       real(reshape(occurrences, [size(occurrences)]), wp))
    end subroutine verify_events
 end module da_diagnostics_ensemble_scores

@@ -3,7 +3,6 @@ module da_diagnostics_fallback
    use da_base_text, only: to_text
    use da_analysis_network_analysis, only: note_fallback
    use da_diagnostics_type, only: diagnostic_type
-   use da_ensemble_type, only: ensemble_type
    use da_run_type, only: run_type
    use da_verification_tables, only: tables_type
    implicit none
@@ -22,10 +21,9 @@ module da_diagnostics_fallback
 
 contains
 
-   subroutine declare(self, run, ensemble, tables)
+   subroutine declare(self, run, tables)
       class(fallback_type), intent(inout) :: self
       type(run_type), intent(in) :: run
-      type(ensemble_type), intent(in) :: ensemble
       type(tables_type), intent(inout) :: tables
 
       self%successor = run%analysis%successor()

@@ -6,9 +6,6 @@ module da_diagnostics_forecasts
    use da_base_namelists, only: namelists_type
    use da_base_text, only: to_text
    use da_diagnostics_type, only: diagnostic_type
-   use da_ensemble_estimate, only: estimate_type
-   use da_ensemble_type, only: ensemble_type
-   use da_observation_type, only: observations_type
    use da_run_setup, only: setup_type
    use da_run_type, only: run_type
    use da_verification_forecast_scores, only: forecast_scores_type, score_forecast
@@ -32,7 +29,6 @@ module da_diagnostics_forecasts
       integer :: correlation = 0
       integer :: truth_sd = 0
    contains
-      procedure :: group
       procedure :: configure
       procedure :: ahead
       procedure :: copies
@@ -42,13 +38,6 @@ module da_diagnostics_forecasts
    end type forecasts_type
 
 contains
-
-   pure function group(self) result(name)
-      class(forecasts_type), intent(in) :: self
-      character(len=:), allocatable :: name
-
-      name = 'verification'
-   end function group
 
    !> Lead times must be reached in whole cycles, and some forecast begin after the burn-in.
    subroutine configure(self, namelists, setup)
@@ -147,10 +136,9 @@ contains
       end associate
    end subroutine check
 
-   subroutine declare(self, run, ensemble, tables)
+   subroutine declare(self, run, tables)
       class(forecasts_type), intent(inout) :: self
       type(run_type), intent(in) :: run
-      type(ensemble_type), intent(in) :: ensemble
       type(tables_type), intent(inout) :: tables
 
       if (size(self%leads) == 0) return
@@ -182,15 +170,10 @@ contains
    end subroutine declare
 
    !> From this analysis, if its turn has come, to each lead time that the truth reaches.
-   subroutine see_analysis(self, domain, cycle, run, ensemble, estimates, observations, tables, &
-                           error)
+   subroutine see_analysis(self, domain, run, tables, error)
       class(forecasts_type), intent(inout) :: self
       type(domain_type), intent(inout) :: domain
-      integer, intent(in) :: cycle
       type(run_type), intent(in) :: run
-      type(ensemble_type), intent(in) :: ensemble
-      type(estimate_type), intent(in) :: estimates(2)
-      type(observations_type), intent(in) :: observations
       type(tables_type), intent(inout) :: tables
       type(error_type), allocatable, intent(out) :: error
       type(forecast_scores_type) :: scores(size(self%leads))
@@ -202,19 +185,19 @@ contains
       integer :: lead
 
       if (size(self%leads) == 0) return
-      if (mod(cycle, self%every) /= 0) return
+      if (mod(run%cycle, self%every) /= 0) return
       if (self%copies() > 0) then
-         x = ensemble%x
+         x = run%ensemble%x
       else
-         allocate (x(size(ensemble%x, 1), size(ensemble%x, 2), 1))
-         x(:, :, 1) = estimates(2)%mean
+         allocate (x(size(run%ensemble%x, 1), size(run%ensemble%x, 2), 1))
+         x(:, :, 1) = run%estimates(2)%mean
       end if
       reality = run%truth%x
-      known = count(cycle + self%leads <= run%truth%last)
-      now = cycle
+      known = count(run%cycle + self%leads <= run%truth%last)
+      now = run%cycle
       do lead = 1, known
-         do while (now < cycle + self%leads(lead))
-            next = cycle + self%leads(lead)
+         do while (now < run%cycle + self%leads(lead))
+            next = run%cycle + self%leads(lead)
             if (run%model_error%acts()) next = now + 1
             call run%model%forecast(domain, (next - now)*run%setup%steps, x)
             if (self%copies() > 0) call run%model_error%disturb_members(domain, next, x)
@@ -224,9 +207,9 @@ contains
          end do
          call score_forecast(domain, size(x, 2), size(x, 3), reality(:, 1, 1), x, scores(lead))
       end do
-      call tables%put(self%rmse, cycle, scores(:known)%rmse)
-      call tables%put(self%spread, cycle, scores(:known)%spread)
-      call tables%put(self%correlation, cycle, scores(:known)%correlation)
-      call tables%put(self%truth_sd, cycle, scores(:known)%truth_sd)
+      call tables%put(self%rmse, scores(:known)%rmse)
+      call tables%put(self%spread, scores(:known)%spread)
+      call tables%put(self%correlation, scores(:known)%correlation)
+      call tables%put(self%truth_sd, scores(:known)%truth_sd)
    end subroutine see_analysis
 end module da_diagnostics_forecasts

@@ -10,8 +10,6 @@ module da_diagnostics_impact
    use da_base_text, only: to_text
    use da_analysis_observation_impact, only: forecast_aspect_type, found_type => impact_type
    use da_diagnostics_type, only: diagnostic_type
-   use da_ensemble_estimate, only: estimate_type
-   use da_ensemble_type, only: ensemble_type
    use da_observation_kinds, only: known_kinds
    use da_observation_type, only: observations_type
    use da_run_setup, only: setup_type
@@ -50,8 +48,6 @@ module da_diagnostics_impact
       !> In this cycle.
       type(found_type) :: found
    contains
-      procedure :: group
-      procedure :: title
       procedure :: applies
       procedure :: configure
       procedure :: ahead
@@ -64,21 +60,6 @@ module da_diagnostics_impact
    end type impact_type
 
 contains
-
-   pure function group(self) result(name)
-      class(impact_type), intent(in) :: self
-      character(len=:), allocatable :: name
-
-      name = 'impact'
-   end function group
-
-   pure function title(self) result(text)
-      class(impact_type), intent(in) :: self
-      character(len=:), allocatable :: text
-
-      text = 'What each observation does to forecasts, used by analysis = ''var3d'' and '// &
-             '''var4d'''
-   end function title
 
    pure function applies(self, setup) result(yes)
       class(impact_type), intent(in) :: self
@@ -214,10 +195,9 @@ contains
       first = (cycle/self%every + 1)*self%every
    end function first_after
 
-   subroutine declare(self, run, ensemble, tables)
+   subroutine declare(self, run, tables)
       class(impact_type), intent(inout) :: self
       type(run_type), intent(in) :: run
-      type(ensemble_type), intent(in) :: ensemble
       type(tables_type), intent(inout) :: tables
 
       if (self%every == 0) return
@@ -275,15 +255,10 @@ contains
 
    !> The impact of each observation, of those that are about to be assimilated; NaN in cycles that
    !> are not judged.
-   subroutine see_background(self, domain, cycle, run, ensemble, background, observations, tables, &
-                             error)
+   subroutine see_background(self, domain, run, tables, error)
       class(impact_type), intent(inout) :: self
       type(domain_type), intent(inout) :: domain
-      integer, intent(in) :: cycle
       type(run_type), intent(in) :: run
-      type(ensemble_type), intent(in) :: ensemble
-      type(estimate_type), intent(in) :: background
-      type(observations_type), intent(in) :: observations
       type(tables_type), intent(inout) :: tables
       type(error_type), allocatable, intent(out) :: error
       type(forecast_aspect_type) :: aspect
@@ -291,35 +266,31 @@ contains
       logical, allocatable :: withheld(:, :)
 
       if (self%every == 0) return
-      if (mod(cycle, self%every) /= 0 .or. cycle + self%lead_cycles > run%truth%last) then
+      if (mod(run%cycle, self%every) /= 0 .or. run%cycle + self%lead_cycles > run%truth%last) then
          self%found = found_type()
-         allocate (self%found%of_observation(observations%n))
+         allocate (self%found%of_observation(run%observations%n))
          self%found%of_observation = ieee_value(1.0_wp, ieee_quiet_nan)
          return
       end if
       reality = run%truth%x
-      call run%truth_ahead(domain, cycle, cycle + self%lead_cycles, reality, error)
+      call run%truth_ahead(domain, run%cycle, run%cycle + self%lead_cycles, reality, error)
       if (allocated(error)) return
       aspect%verifying = reality(:, 1, 1)
       aspect%steps = self%lead_cycles*run%setup%steps
       aspect%weight = weights(self, domain%n, domain%first, domain%total)
       aspect%reduction = self%gradient_reduction
       aspect%iterations = self%iterations
-      withheld = in_regions(self%regions, observations%position)
+      withheld = in_regions(self%regions, run%observations%position)
       if (.not. self%denial) withheld = withheld(:, :0)
-      call run%analysis%impact(domain, cycle, observations, ensemble, aspect, withheld, self%found)
+      call run%analysis%impact(domain, run%cycle, run%observations, run%ensemble, aspect, &
+                               withheld, self%found)
    end subroutine see_background
 
    !> What is told of a cycle as a whole; `observations` as they were assimilated.
-   subroutine see_analysis(self, domain, cycle, run, ensemble, estimates, observations, tables, &
-                           error)
+   subroutine see_analysis(self, domain, run, tables, error)
       class(impact_type), intent(inout) :: self
       type(domain_type), intent(inout) :: domain
-      integer, intent(in) :: cycle
       type(run_type), intent(in) :: run
-      type(ensemble_type), intent(in) :: ensemble
-      type(estimate_type), intent(in) :: estimates(2)
-      type(observations_type), intent(in) :: observations
       type(tables_type), intent(inout) :: tables
       type(error_type), allocatable, intent(out) :: error
       real(wp), allocatable :: terms(:, :)
@@ -330,7 +301,8 @@ contains
       integer :: r
 
       if (self%every == 0 .or. .not. allocated(self%found%denied_error)) return
-      associate (each => self%found%of_observation, kinds => size(known_kinds))
+      associate (each => self%found%of_observation, kinds => size(known_kinds), &
+                 observations => run%observations)
          inside = in_regions(self%regions, observations%position)
          allocate (terms(observations%n, 1 + kinds + size(inside, 2)))
          allocate (sums(size(terms, 2)))
@@ -346,19 +318,19 @@ contains
          end do
          call domain%communicator%count_sums(counts)
          call sum_columns(domain%communicator, max(observations%total, 1_i8), terms, sums)
-         call tables%put(self%background_error, cycle, [self%found%background_error])
-         call tables%put(self%analysis_error, cycle, [self%found%analysis_error])
-         call tables%put(self%actual, cycle, &
+         call tables%put(self%background_error, [self%found%background_error])
+         call tables%put(self%analysis_error, [self%found%analysis_error])
+         call tables%put(self%actual, &
                          [self%found%analysis_error - self%found%background_error])
-         call tables%put(self%estimated, cycle, sums(:1))
+         call tables%put(self%estimated, sums(:1))
          if (counts(1) > 0) then
-            call tables%put(self%beneficial, cycle, [real(counts(2), wp)/counts(1)])
+            call tables%put(self%beneficial, [real(counts(2), wp)/counts(1)])
          end if
-         call tables%put(self%reduction, cycle, [self%found%reduction])
-         call tables%put(self%of_kind, cycle, sums(2:1 + kinds))
-         call tables%put(self%used_of_kind, cycle, real(counts(3:), wp))
-         call tables%put(self%of_region, cycle, sums(2 + kinds:))
-         call tables%put(self%denial_of, cycle, self%found%analysis_error - self%found%denied_error)
+         call tables%put(self%reduction, [self%found%reduction])
+         call tables%put(self%of_kind, sums(2:1 + kinds))
+         call tables%put(self%used_of_kind, real(counts(3:), wp))
+         call tables%put(self%of_region, sums(2 + kinds:))
+         call tables%put(self%denial_of, self%found%analysis_error - self%found%denied_error)
 
       end associate
    end subroutine see_analysis

@@ -26,13 +26,15 @@ contains
       type(entry_type), allocatable :: list(:)
 
       allocate (list(0))
-      call add(scores_type())
-      call add(ensemble_scores_type())
-      call add(regions_type())
-      call add(forecasts_type())
+      call add(scores_type(group='verification', title='What is verified beside the scores '// &
+                           'of every run'))
+      call add(ensemble_scores_type(group='verification'))
+      call add(regions_type(group='verification'))
+      call add(forecasts_type(group='verification'))
       call add(smoothing_type())
       call add(estimates_type())
-      call add(impact_type())
+      call add(impact_type(group='impact', title='What each observation does to forecasts, '// &
+                           'used by analysis = ''var3d'' and ''var4d'''))
       call add(minimisation_type())
       call add(fallback_type())
       call add(local_analyses_type())

@@ -7,11 +7,8 @@ module da_diagnostics_local_analyses
    use da_base_timer, only: phase_analysis, phase_output
    use da_analysis_study, only: local_analysis_type, gather_studies
    use da_diagnostics_type, only: diagnostic_type
-   use da_ensemble_estimate, only: estimate_type
-   use da_ensemble_type, only: ensemble_type
    use da_io_study_file, only: study_file_type
    use da_io_written, only: written_type, share
-   use da_observation_type, only: observations_type
    use da_run_type, only: run_type
    use da_verification_tables, only: tables_type
    implicit none
@@ -60,10 +57,9 @@ contains
    end subroutine check
 
    !> All is in the file of its own.
-   subroutine declare(self, run, ensemble, tables)
+   subroutine declare(self, run, tables)
       class(local_analyses_type), intent(inout) :: self
       type(run_type), intent(in) :: run
-      type(ensemble_type), intent(in) :: ensemble
       type(tables_type), intent(inout) :: tables
 
       self%wanted = run%analysis%studied%wanted()
@@ -100,31 +96,27 @@ contains
    end subroutine begin
 
    !> Study a cycle's analysis, where that is asked for, before it is made.
-   subroutine see_background(self, domain, cycle, run, ensemble, background, observations, tables, &
-                             error)
+   subroutine see_background(self, domain, run, tables, error)
       class(local_analyses_type), intent(inout) :: self
       type(domain_type), intent(inout) :: domain
-      integer, intent(in) :: cycle
       type(run_type), intent(in) :: run
-      type(ensemble_type), intent(in) :: ensemble
-      type(estimate_type), intent(in) :: background
-      type(observations_type), intent(in) :: observations
       type(tables_type), intent(inout) :: tables
       type(error_type), allocatable, intent(out) :: error
       type(local_analysis_type), allocatable :: own(:)
       type(local_analysis_type), allocatable :: all(:)
 
       if (.not. self%wanted) return
-      if (.not. run%analysis%studied%is_due(cycle)) return
+      if (.not. run%analysis%studied%is_due(run%cycle)) return
       call domain%timer%start(phase_analysis)
-      call run%analysis%study(domain, cycle, observations, ensemble, own, error)
+      call run%analysis%study(domain, run%cycle, run%observations, run%ensemble, own, error)
       call domain%timer%stop()
       call domain%communicator%agree(error)
       if (allocated(error)) return
       call domain%timer%start(phase_output)
-      call gather_studies(domain%communicator, ensemble%members, size(ensemble%x, 2), own, all)
+      call gather_studies(domain%communicator, run%setup%members, size(run%ensemble%x, 2), own, &
+                          all)
       if (domain%communicator%is_root()) then
-         call self%file%add(cycle, cycle*run%setup%interval, all, error)
+         call self%file%add(run%cycle, run%cycle*run%setup%interval, all, error)
       end if
       call domain%communicator%agree(error)
       call domain%timer%stop()

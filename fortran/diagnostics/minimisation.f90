@@ -4,7 +4,6 @@ module da_diagnostics_minimisation
    use da_base_error, only: error_type, input_error
    use da_base_text, only: to_text
    use da_diagnostics_type, only: diagnostic_type
-   use da_ensemble_type, only: ensemble_type
    use da_run_type, only: run_type
    use da_verification_tables, only: tables_type
    implicit none
@@ -34,10 +33,9 @@ contains
    end subroutine check
 
    !> Costs of every cycle, and what `&diagnostics` asks for.
-   subroutine declare(self, run, ensemble, tables)
+   subroutine declare(self, run, tables)
       class(minimisation_type), intent(inout) :: self
       type(run_type), intent(in) :: run
-      type(ensemble_type), intent(in) :: ensemble
       type(tables_type), intent(inout) :: tables
       integer :: i
 

@@ -5,9 +5,6 @@ module da_diagnostics_regions
    use da_base_error, only: error_type
    use da_base_namelists, only: namelists_type
    use da_diagnostics_type, only: diagnostic_type
-   use da_ensemble_estimate, only: estimate_type
-   use da_ensemble_type, only: ensemble_type
-   use da_observation_type, only: observations_type
    use da_run_setup, only: setup_type
    use da_run_type, only: run_type
    use da_verification_regions, only: region_type, get_regions, region_scores
@@ -24,20 +21,12 @@ module da_diagnostics_regions
       !> Where the tables of background and analysis stand; 0: there is none.
       integer, dimension(2) :: rmse = 0, bias = 0, spread = 0
    contains
-      procedure :: group
       procedure :: configure
       procedure :: declare
       procedure :: see_analysis
    end type regions_type
 
 contains
-
-   pure function group(self) result(name)
-      class(regions_type), intent(in) :: self
-      character(len=:), allocatable :: name
-
-      name = 'verification'
-   end function group
 
    subroutine configure(self, namelists, setup)
       class(regions_type), intent(inout) :: self
@@ -49,10 +38,9 @@ contains
                        self%regions)
    end subroutine configure
 
-   subroutine declare(self, run, ensemble, tables)
+   subroutine declare(self, run, tables)
       class(regions_type), intent(inout) :: self
       type(run_type), intent(in) :: run
-      type(ensemble_type), intent(in) :: ensemble
       type(tables_type), intent(inout) :: tables
       character(len=:), allocatable :: state
       integer :: s
@@ -75,15 +63,10 @@ contains
       end do
    end subroutine declare
 
-   subroutine see_analysis(self, domain, cycle, run, ensemble, estimates, observations, tables, &
-                           error)
+   subroutine see_analysis(self, domain, run, tables, error)
       class(regions_type), intent(inout) :: self
       type(domain_type), intent(inout) :: domain
-      integer, intent(in) :: cycle
       type(run_type), intent(in) :: run
-      type(ensemble_type), intent(in) :: ensemble
-      type(estimate_type), intent(in) :: estimates(2)
-      type(observations_type), intent(in) :: observations
       type(tables_type), intent(inout) :: tables
       type(error_type), allocatable, intent(out) :: error
       real(wp), dimension(size(self%regions)) :: rmse, bias, spread
@@ -91,7 +74,7 @@ contains
 
       if (size(self%regions) == 0) return
       do s = 1, size(states)
-         associate (mean => estimates(s)%mean(:, 1), sd => estimates(s)%sd(:, 1))
+         associate (mean => run%estimates(s)%mean(:, 1), sd => run%estimates(s)%sd(:, 1))
             if (run%truth%exists) then
                call region_scores(domain, self%regions, mean, sd, run%truth%x(:, 1, 1), rmse, &
                                   bias, spread)
@@ -100,9 +83,9 @@ contains
                                   spread=spread)
             end if
          end associate
-         call tables%put(self%rmse(s), cycle, rmse)
-         call tables%put(self%bias(s), cycle, bias)
-         call tables%put(self%spread(s), cycle, spread)
+         call tables%put(self%rmse(s), rmse)
+         call tables%put(self%bias(s), bias)
+         call tables%put(self%spread(s), spread)
       end do
    end subroutine see_analysis
 end module da_diagnostics_regions

@@ -5,9 +5,6 @@ module da_diagnostics_scores
    use da_base_error, only: error_type
    use da_base_namelists, only: namelists_type
    use da_diagnostics_type, only: diagnostic_type
-   use da_ensemble_estimate, only: estimate_type
-   use da_ensemble_type, only: ensemble_type
-   use da_observation_type, only: observations_type
    use da_run_setup, only: setup_type
    use da_run_type, only: run_type
    use da_verification_scores, only: state_scores, observation_scores
@@ -25,28 +22,12 @@ module da_diagnostics_scores
       integer :: used = 0
       integer :: rejected = 0
    contains
-      procedure :: group
-      procedure :: title
       procedure :: configure
       procedure :: declare
       procedure :: see_analysis
    end type scores_type
 
 contains
-
-   pure function group(self) result(name)
-      class(scores_type), intent(in) :: self
-      character(len=:), allocatable :: name
-
-      name = 'verification'
-   end function group
-
-   pure function title(self) result(text)
-      class(scores_type), intent(in) :: self
-      character(len=:), allocatable :: text
-
-      text = 'What is verified beside the scores of every run'
-   end function title
 
    subroutine configure(self, namelists, setup)
       class(scores_type), intent(inout) :: self
@@ -58,10 +39,9 @@ contains
                          'lost_fraction of analysis_rmse', above=0.0_wp)
    end subroutine configure
 
-   subroutine declare(self, run, ensemble, tables)
+   subroutine declare(self, run, tables)
       class(scores_type), intent(inout) :: self
       type(run_type), intent(in) :: run
-      type(ensemble_type), intent(in) :: ensemble
       type(tables_type), intent(inout) :: tables
       character(len=10), parameter :: states(2) = [character(len=10) :: 'background', 'analysis']
       character(len=:), allocatable :: state
@@ -88,15 +68,10 @@ contains
                             'number of observations not used: missing, rejected or thinned')
    end subroutine declare
 
-   subroutine see_analysis(self, domain, cycle, run, ensemble, estimates, observations, tables, &
-                           error)
+   subroutine see_analysis(self, domain, run, tables, error)
       class(scores_type), intent(inout) :: self
       type(domain_type), intent(inout) :: domain
-      integer, intent(in) :: cycle
       type(run_type), intent(in) :: run
-      type(ensemble_type), intent(in) :: ensemble
-      type(estimate_type), intent(in) :: estimates(2)
-      type(observations_type), intent(in) :: observations
       type(tables_type), intent(inout) :: tables
       type(error_type), allocatable, intent(out) :: error
       real(wp), dimension(domain%n, 2) :: means, sds
@@ -107,22 +82,22 @@ contains
       integer :: s
 
       do s = 1, 2
-         means(:, s) = estimates(s)%mean(:, 1)
-         sds(:, s) = estimates(s)%sd(:, 1)
+         means(:, s) = run%estimates(s)%mean(:, 1)
+         sds(:, s) = run%estimates(s)%sd(:, 1)
       end do
       if (run%truth%exists) then
          call state_scores(domain, run%truth%x(:, 1, 1), means, sds, rmse, spread, bias)
       else
          call state_scores(domain, means=means, sds=sds, rmse=rmse, spread=spread, bias=bias)
       end if
-      call observation_scores(domain, observations, chi2, used, rejected)
+      call observation_scores(domain, run%observations, chi2, used, rejected)
       do s = 1, 2
-         call tables%put(self%rmse(s), cycle, rmse(s:s))
-         call tables%put(self%spread(s), cycle, spread(s:s))
-         call tables%put(self%bias(s), cycle, bias(s:s))
+         call tables%put(self%rmse(s), rmse(s:s))
+         call tables%put(self%spread(s), spread(s:s))
+         call tables%put(self%bias(s), bias(s:s))
       end do
-      call tables%put(self%chi2, cycle, [chi2])
-      call tables%put(self%used, cycle, [used])
-      call tables%put(self%rejected, cycle, [rejected])
+      call tables%put(self%chi2, [chi2])
+      call tables%put(self%used, [used])
+      call tables%put(self%rejected, [rejected])
    end subroutine see_analysis
 end module da_diagnostics_scores

@@ -5,9 +5,6 @@ module da_diagnostics_smoothing
    use da_base_error, only: error_type
    use da_analysis_smoother, only: carried_smoothed
    use da_diagnostics_type, only: diagnostic_type
-   use da_ensemble_estimate, only: estimate_type
-   use da_ensemble_type, only: ensemble_type
-   use da_observation_type, only: observations_type
    use da_run_past_truth, only: smoothed_error, lag_errors, carried_truth
    use da_run_type, only: run_type
    use da_verification_tables, only: tables_type
@@ -27,14 +24,14 @@ module da_diagnostics_smoothing
 
 contains
 
-   subroutine declare(self, run, ensemble, tables)
+   subroutine declare(self, run, tables)
       class(smoothing_type), intent(inout) :: self
       type(run_type), intent(in) :: run
-      type(ensemble_type), intent(in) :: ensemble
       type(tables_type), intent(inout) :: tables
       integer :: lag
 
-      if (ensemble%place_of(carried_truth) > 0 .and. ensemble%place_of(carried_smoothed) > 0) then
+      if (run%ensemble%place_of(carried_truth) > 0 .and. &
+          run%ensemble%place_of(carried_smoothed) > 0) then
          call tables%add_table(self%rmse, 'smoothed_rmse', &
                                'root mean square over space of the smoothed mean at the '// &
                                'window''s start - truth')
@@ -48,29 +45,24 @@ contains
    end subroutine declare
 
    !> Between analyses the start of a window stands with the score that it had.
-   subroutine see_analysis(self, domain, cycle, run, ensemble, estimates, observations, tables, &
-                           error)
+   subroutine see_analysis(self, domain, run, tables, error)
       class(smoothing_type), intent(inout) :: self
       type(domain_type), intent(inout) :: domain
-      integer, intent(in) :: cycle
       type(run_type), intent(in) :: run
-      type(ensemble_type), intent(in) :: ensemble
-      type(estimate_type), intent(in) :: estimates(2)
-      type(observations_type), intent(in) :: observations
       type(tables_type), intent(inout) :: tables
       type(error_type), allocatable, intent(out) :: error
 
       if (max(self%rmse, self%by_lag) == 0) return
-      associate (smoothed => ensemble%carried(ensemble%place_of(carried_smoothed))%x)
+      associate (smoothed => run%ensemble%carried(run%ensemble%place_of(carried_smoothed))%x)
          if (self%rmse > 0) then
-            if (run%analysis%is_due(cycle) .or. cycle == 1) then
-               call tables%put(self%rmse, cycle, smoothed_error(domain, cycle, smoothed, ensemble))
+            if (run%analysis%is_due(run%cycle) .or. run%cycle == 1) then
+               call tables%put(self%rmse, smoothed_error(domain, run%cycle, smoothed, run%ensemble))
             else
-               call tables%put(self%rmse, cycle, [tables%value(self%rmse, cycle - 1)])
+               call tables%put(self%rmse, [tables%value(self%rmse, run%cycle - 1)])
             end if
          end if
          if (self%by_lag > 0) then
-            call tables%put(self%by_lag, cycle, lag_errors(domain, cycle, smoothed, ensemble))
+            call tables%put(self%by_lag, lag_errors(domain, run%cycle, smoothed, run%ensemble))
          end if
       end associate
    end subroutine see_analysis

@@ -6,7 +6,6 @@ module da_diagnostics_type
    use da_base_domain, only: domain_type
    use da_base_error, only: error_type
    use da_base_namelists, only: namelists_type
-   use da_ensemble_estimate, only: estimate_type
    use da_ensemble_type, only: ensemble_type
    use da_io_written, only: written_type
    use da_observation_type, only: observations_type
@@ -18,9 +17,11 @@ module da_diagnostics_type
    public :: diagnostic_type
 
    type, abstract :: diagnostic_type
+      !> The namelist group that has its keys, shared by neighbours in the list, and what it is
+      !> about, which the first of these tells; empty: it has no keys.
+      character(len=12) :: group = ''
+      character(len=96) :: title = ''
    contains
-      procedure :: group
-      procedure :: title
       procedure :: applies
       procedure :: configure
       procedure :: ahead
@@ -39,33 +40,16 @@ module da_diagnostics_type
    end type diagnostic_type
 
    abstract interface
-      !> The tables that a run gets, by its settings; `ensemble` tells what it carries.
-      subroutine declare(self, run, ensemble, tables)
-         import :: diagnostic_type, run_type, ensemble_type, tables_type
+      !> The tables that a run gets, by its settings and by what it carries.
+      subroutine declare(self, run, tables)
+         import :: diagnostic_type, run_type, tables_type
          class(diagnostic_type), intent(inout) :: self
          type(run_type), intent(in) :: run
-         type(ensemble_type), intent(in) :: ensemble
          type(tables_type), intent(inout) :: tables
       end subroutine declare
    end interface
 
 contains
-
-   !> The namelist group that has its keys, shared by neighbours in the list; empty: it has none.
-   pure function group(self) result(name)
-      class(diagnostic_type), intent(in) :: self
-      character(len=:), allocatable :: name
-
-      name = ''
-   end function group
-
-   !> What that group is about; of those that share one the first tells.
-   pure function title(self) result(text)
-      class(diagnostic_type), intent(in) :: self
-      character(len=:), allocatable :: text
-
-      text = ''
-   end function title
 
    !> Whether a run can have this group.
    pure function applies(self, setup) result(yes)
@@ -115,30 +99,19 @@ contains
    end subroutine check
 
    !> The background of a cycle, and its observations as they are about to be assimilated.
-   subroutine see_background(self, domain, cycle, run, ensemble, background, observations, tables, &
-                             error)
+   subroutine see_background(self, domain, run, tables, error)
       class(diagnostic_type), intent(inout) :: self
       type(domain_type), intent(inout) :: domain
-      integer, intent(in) :: cycle
       type(run_type), intent(in) :: run
-      type(ensemble_type), intent(in) :: ensemble
-      type(estimate_type), intent(in) :: background
-      type(observations_type), intent(in) :: observations
       type(tables_type), intent(inout) :: tables
       type(error_type), allocatable, intent(out) :: error
    end subroutine see_background
 
-   !> The analysis; estimates(1) is that of the background, estimates(2) the analysis'. In
-   !> `ensemble` the truths of the cycles before are kept, not yet that of this one.
-   subroutine see_analysis(self, domain, cycle, run, ensemble, estimates, observations, tables, &
-                           error)
+   !> The analysis. Truths of the cycles before are kept, not yet that of this one.
+   subroutine see_analysis(self, domain, run, tables, error)
       class(diagnostic_type), intent(inout) :: self
       type(domain_type), intent(inout) :: domain
-      integer, intent(in) :: cycle
       type(run_type), intent(in) :: run
-      type(ensemble_type), intent(in) :: ensemble
-      type(estimate_type), intent(in) :: estimates(2)
-      type(observations_type), intent(in) :: observations
       type(tables_type), intent(inout) :: tables
       type(error_type), allocatable, intent(out) :: error
    end subroutine see_analysis

@@ -56,21 +56,20 @@ contains
 
    !> The members at cycle 0, or of a new beginning at a later cycle, as `&ensemble` says; truth(n,
    !> components, :) is that of then.
-   subroutine draw_first(config, model, domain, seed, truth, parameters, ensemble, cycle)
+   subroutine draw_first(config, model, domain, seed, cycle, truth, parameters, ensemble)
       type(ensemble_config), intent(in) :: config
       class(model_type), intent(in) :: model
       type(domain_type), intent(inout) :: domain
       integer, intent(in) :: seed
+      integer, intent(in) :: cycle
       real(wp), intent(in) :: truth(:, :, :)
       type(parameters_type), intent(in) :: parameters
       type(ensemble_type), intent(inout) :: ensemble
-      integer, intent(in), optional :: cycle
       type(random_key_type) :: key
       integer :: states
 
       states = ensemble%states()
-      key = random_key_type(seed, stream_ensemble)
-      if (present(cycle)) key%cycle = cycle
+      key = random_key_type(seed, stream_ensemble, cycle)
       if (config%initial == 'truth') then
          call perturb(domain, key, truth(:, :states, 1), config%initial_sd, &
                       ensemble%x(:, :states, :))

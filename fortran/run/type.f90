@@ -1,10 +1,11 @@
-!> All that moves in a run beside its members: model, analysis, truth, observations, model error.
+!> All that moves in a run: model, members, truth, observations, analysis.
 module da_run_type
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
-   use da_base_error, only: error_type
-   use da_base_timer, only: phase_analysis
+   use da_base_error, only: error_type, lost_error
+   use da_base_timer, only: phase_analysis, phase_verification
    use da_analysis_type, only: analysis_type
+   use da_ensemble_estimate, only: estimate_type, new_estimate
    use da_ensemble_initialise, only: ensemble_config, draw_first
    use da_ensemble_model_error, only: model_error_type
    use da_ensemble_parameters, only: parameters_type
@@ -32,12 +33,21 @@ module da_run_type
       type(parameters_type) :: parameters
       !> The truth's last components are the parameters that the model's are.
       logical :: true_parameters = .false.
+      type(ensemble_type) :: ensemble
+      !> The cycle under way, its observations, and those of the cycles before that the analysis
+      !> asks for.
+      integer :: cycle = 0
+      type(observations_type) :: observations
+      type(observations_type), allocatable :: past(:)
+      !> Mean and spread of its background and its analysis.
+      type(estimate_type) :: estimates(2)
    contains
       procedure :: lay_out
       procedure :: begin
       procedure :: first_ensemble
       procedure :: forecast
       procedure :: analyse
+      procedure :: estimate
       procedure :: remember
       procedure :: truth_ahead
    end type run_type
@@ -45,99 +55,104 @@ module da_run_type
 contains
 
    !> Room for the members, and for what goes on from cycle to cycle beside them.
-   subroutine lay_out(self, domain, ensemble)
-      class(run_type), intent(in) :: self
+   subroutine lay_out(self, domain)
+      class(run_type), intent(inout) :: self
       type(domain_type), intent(in) :: domain
-      type(ensemble_type), intent(out) :: ensemble
 
-      ensemble%members = self%setup%members
-      allocate (ensemble%x(domain%n, self%model%components_in, ensemble%members))
-      ensemble%parameters = self%model%parameters
-      allocate (ensemble%carried(0))
-      call self%analysis%carry_along(domain, ensemble)
+      self%ensemble%members = self%setup%members
+      allocate (self%ensemble%x(domain%n, self%model%components_in, self%setup%members))
+      self%ensemble%parameters = self%model%parameters
+      allocate (self%ensemble%carried(0))
+      call self%analysis%carry_along(domain, self%ensemble)
       if (self%truth%exists) then
          call carry_past_truth(max(self%analysis%window, self%analysis%lags()), &
-                               self%truth%x(:, :, 1), ensemble)
+                               self%truth%x(:, :, 1), self%ensemble)
       end if
    end subroutine lay_out
 
    !> The state at cycle 0, as a new run has it.
-   subroutine begin(self, domain, ensemble, error)
+   subroutine begin(self, domain, error)
       class(run_type), intent(inout) :: self
       type(domain_type), intent(inout) :: domain
-      type(ensemble_type), intent(inout) :: ensemble
       type(error_type), allocatable, intent(out) :: error
 
       call self%truth%begin(domain, error)
       call domain%communicator%agree(error)
       if (allocated(error)) return
-      call self%first_ensemble(domain, ensemble)
-      call self%remember(0, ensemble)
+      call self%first_ensemble(domain)
+      call self%remember()
       call self%analysis%prepare(domain, self%model)
    end subroutine begin
 
-   !> The members at cycle 0, where the truth has begun, or of a new beginning at a later cycle.
-   subroutine first_ensemble(self, domain, ensemble, cycle)
+   !> The members at cycle 0, where the truth has begun, or of a new beginning at this cycle.
+   subroutine first_ensemble(self, domain)
       class(run_type), intent(inout) :: self
       type(domain_type), intent(inout) :: domain
-      type(ensemble_type), intent(inout) :: ensemble
-      integer, intent(in), optional :: cycle
 
-      call draw_first(self%first, self%model, domain, self%setup%seed, self%truth%x, &
-                      self%parameters, ensemble, cycle)
-      call self%analysis%take_first(ensemble)
+      call draw_first(self%first, self%model, domain, self%setup%seed, self%cycle, self%truth%x, &
+                      self%parameters, self%ensemble)
+      call self%analysis%take_first(self%ensemble)
    end subroutine first_ensemble
 
-   !> From the analysis before to the background of `cycle` and its observations; `past` are those
-   !> of the cycles before that the analysis asks for. Members that are lost stay as they are.
-   subroutine forecast(self, domain, cycle, lost, ensemble, past, observations, error)
+   !> To the background of the next cycle and its observations. Members that are lost stay as they
+   !> are.
+   subroutine forecast(self, domain, lost, error)
       class(run_type), intent(inout) :: self
       type(domain_type), intent(inout) :: domain
-      integer, intent(in) :: cycle
       logical, intent(in) :: lost
-      type(ensemble_type), intent(inout) :: ensemble
-      type(observations_type), allocatable, intent(out) :: past(:)
-      type(observations_type), intent(out) :: observations
       type(error_type), allocatable, intent(out) :: error
 
+      self%cycle = self%cycle + 1
       if (.not. lost) then
-         call self%analysis%forecast(domain, self%model, cycle, ensemble)
-         call self%model_error%disturb_members(domain, cycle, ensemble%x)
-         call self%parameters%walk(domain, cycle, ensemble%x)
+         call self%analysis%forecast(domain, self%model, self%cycle, self%ensemble)
+         call self%model_error%disturb_members(domain, self%cycle, self%ensemble%x)
+         call self%parameters%walk(domain, self%cycle, self%ensemble%x)
       end if
-      call self%truth%advance(domain, cycle, error)
+      call self%truth%advance(domain, self%cycle, error)
       call domain%communicator%agree(error)
       if (allocated(error)) return
-      call self%model_error%disturb_truth(domain, cycle, self%truth%x)
-      call self%source%observe(domain, cycle, self%truth%x, observations, error)
+      call self%model_error%disturb_truth(domain, self%cycle, self%truth%x)
+      call self%source%observe(domain, self%cycle, self%truth%x, self%observations, error)
       if (allocated(error)) return
-      call self%history%recall(cycle, past)
-      call self%history%remember(cycle, observations)
+      call self%history%recall(self%cycle, self%past)
+      call self%history%remember(self%cycle, self%observations)
    end subroutine forecast
 
-   !> The background of `cycle` becomes its analysis.
-   subroutine analyse(self, domain, cycle, past, observations, ensemble, error)
-      class(run_type), intent(in) :: self
+   !> The background becomes the analysis.
+   subroutine analyse(self, domain, error)
+      class(run_type), intent(inout) :: self
       type(domain_type), intent(inout) :: domain
-      integer, intent(in) :: cycle
-      type(observations_type), intent(inout) :: past(:)
-      type(observations_type), intent(inout) :: observations
-      type(ensemble_type), intent(inout) :: ensemble
       type(error_type), allocatable, intent(out) :: error
 
       call domain%timer%start(phase_analysis)
-      call self%analysis%update_window(domain, cycle, past, observations, ensemble, error)
-      call self%parameters%settle(domain, ensemble%x)
+      call self%analysis%update_window(domain, self%cycle, self%past, self%observations, &
+                                       self%ensemble, error)
+      call self%parameters%settle(domain, self%ensemble%x)
       call domain%timer%stop()
    end subroutine analyse
 
-   !> The truth of this cycle, where some of the last ones are kept.
-   subroutine remember(self, cycle, ensemble)
-      class(run_type), intent(in) :: self
-      integer, intent(in) :: cycle
-      type(ensemble_type), intent(inout) :: ensemble
+   !> Mean and spread of the members, as those of the background (1) or the analysis (2). An
+   !> ensemble that is not finite is lost. Collective, errors too.
+   subroutine estimate(self, domain, which, error)
+      class(run_type), intent(inout) :: self
+      type(domain_type), intent(inout) :: domain
+      integer, intent(in) :: which
+      type(error_type), allocatable, intent(inout) :: error
 
-      if (self%truth%exists) call remember_truth(cycle, self%truth%x(:, :, 1), ensemble)
+      call domain%timer%start(phase_verification)
+      call new_estimate(self%ensemble, self%estimates(which))
+      if (.not. (allocated(error) .or. self%estimates(which)%holds())) call lost_error(error)
+      call domain%communicator%agree(error)
+      call domain%timer%stop()
+   end subroutine estimate
+
+   !> The truth of this cycle, where some of the last ones are kept.
+   subroutine remember(self)
+      class(run_type), intent(inout) :: self
+
+      if (self%truth%exists) then
+         call remember_truth(self%cycle, self%truth%x(:, :, 1), self%ensemble)
+      end if
    end subroutine remember
 
    !> From x, the truth of cycle `from`, to that of cycle `to`, as the run will come to it.

@@ -42,6 +42,8 @@ module da_verification_tables
 
    type :: tables_type
       integer :: cycles = 0
+      !> The one under way, whose rows are put.
+      integer :: cycle = 0
       type(axis_type), allocatable :: axes(:)
       type(table_type), allocatable :: tables(:)
    contains
@@ -165,30 +167,28 @@ contains
       end do
    end subroutine make_room
 
-   !> A cycle's row of the table that stands there; of a shorter one the rest stays NaN. A
-   !> table that was not declared stands at 0.
-   pure subroutine put(self, place, cycle, row)
+   !> This cycle's row of the table that stands there; of a shorter one the rest stays NaN. A table
+   !> that was not declared stands at 0.
+   pure subroutine put(self, place, row)
       class(tables_type), intent(inout) :: self
       integer, intent(in) :: place
-      integer, intent(in) :: cycle
       real(wp), intent(in) :: row(:)
 
       if (place == 0) return
       associate (table => self%tables(place))
-         table%rows(:size(row), cycle/table%every) = row
+         table%rows(:size(row), self%cycle/table%every) = row
       end associate
    end subroutine put
 
    !> Nothing of this cycle is known.
-   pure subroutine forget(self, cycle)
+   pure subroutine forget(self)
       class(tables_type), intent(inout) :: self
-      integer, intent(in) :: cycle
       integer :: t
 
       do t = 1, size(self%tables)
          associate (table => self%tables(t))
-            if (mod(cycle, table%every) == 0) then
-               table%rows(:, cycle/table%every) = ieee_value(1.0_wp, ieee_quiet_nan)
+            if (mod(self%cycle, table%every) == 0) then
+               table%rows(:, self%cycle/table%every) = ieee_value(1.0_wp, ieee_quiet_nan)
             end if
          end associate
       end do

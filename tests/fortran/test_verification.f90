@@ -6,9 +6,6 @@ module test_verification
    use da_base_random, only: random_key_type, normals, uniforms, stream_ranks
    use da_base_namelists, only: namelists_type, new_namelists
    use da_diagnostics_ensemble_scores, only: ensemble_scores_type
-   use da_ensemble_estimate, only: estimate_type, new_estimate
-   use da_ensemble_type, only: ensemble_type
-   use da_observation_type, only: observations_type
    use da_run_type, only: run_type
    use da_verification_counts, only: count_ranks, count_events
    use da_verification_crps_kernels, only: crps_of_points, sort_columns
@@ -329,9 +326,6 @@ contains
       type(namelists_type) :: namelists
       type(error_type), allocatable :: error
       type(run_type) :: run
-      type(ensemble_type) :: ensemble
-      type(estimate_type) :: estimates(2)
-      type(observations_type) :: none
 
       run%setup%points = domain%total
       run%setup%members = size(background, 2)
@@ -342,15 +336,15 @@ contains
       call scores%configure(namelists, run%setup)
       call namelists%close_group(error)
       tables = new_tables(1)
-      call scores%declare(run, ensemble, tables)
+      call scores%declare(run, tables)
       call tables%make_room()
-      ensemble%members = size(background, 2)
-      ensemble%x = reshape(background, [size(truth), 1, ensemble%members])
-      call new_estimate(ensemble, estimates(1))
-      call scores%see_background(domain, 1, run, ensemble, estimates(1), none, tables, error)
-      ensemble%x = reshape(analysis, [size(truth), 1, ensemble%members])
-      call new_estimate(ensemble, estimates(2))
-      call scores%see_analysis(domain, 1, run, ensemble, estimates, none, tables, error)
+      run%cycle = 1
+      tables%cycle = 1
+      run%ensemble%members = size(background, 2)
+      run%ensemble%x = reshape(background, [size(truth), 1, size(background, 2)])
+      call scores%see_background(domain, run, tables, error)
+      run%ensemble%x = reshape(analysis, [size(truth), 1, size(background, 2)])
+      call scores%see_analysis(domain, run, tables, error)
    end subroutine verify
 
    !> A column of the first row of a table.
