@@ -2,7 +2,7 @@
 module da_cycle_config
    use da_base_kinds, only: wp
    use da_base_error, only: error_type, input_error
-   use da_base_namelists, only: namelists_type, new_documentation
+   use da_base_namelists, only: namelists_type, new_documentation, name_length
    use da_base_system, only: directory_of
    use da_base_text, only: to_text
    use da_analysis_factory, only: known_analyses, read_analysis, document_analyses
@@ -18,7 +18,7 @@ module da_cycle_config
    use da_ensemble_parameters, only: parameters_config, read_parameters
    use da_io_model_clock, only: model_clock_type, new_model_clock
    use da_io_run_layout, only: run_file_config
-   use da_model_factory, only: known_models, read_model, read_truth_model, document_models
+   use da_model_list, only: known_models, read_model, read_truth_model, document_models
    use da_model_type, only: model_type
    implicit none
    private
@@ -153,17 +153,19 @@ contains
       type(namelists_type), intent(inout) :: namelists
       type(config_type), intent(inout) :: config
       type(error_type), allocatable, intent(out) :: error
+      character(len=name_length), allocatable :: models(:)
       character(len=:), allocatable :: unit_length
       character(len=:), allocatable :: origin
       character(len=:), allocatable :: key
       character(len=:), allocatable :: reason
 
       config%title = 'dacycle run'
-      config%model_name = trim(known_models(1))
+      models = known_models()
+      config%model_name = trim(models(1))
       config%analysis_name = trim(known_analyses(1))
       call namelists%open_group('cycle', 'The run: forecast and analysis in turn')
       call namelists%get('title', config%title, 'goes into the output')
-      call namelists%get('model', config%model_name, 'forecast model', known_models)
+      call namelists%get('model', config%model_name, 'forecast model', models)
       call namelists%get('analysis', config%analysis_name, 'how observations are assimilated', &
                          known_analyses)
       call namelists%get('cycles', config%cycles, 'number of analyses', minimum=1)

@@ -2,6 +2,8 @@
 module da_model_type
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
+   use da_base_error, only: error_type
+   use da_base_namelists, only: namelists_type
    use da_base_timer, only: phase_forecast
    use da_operator_type, only: operator_type
    implicit none
@@ -21,6 +23,7 @@ module da_model_type
       !> How many of the last components are parameters: not state, and kept by a forecast.
       integer :: parameters = 0
    contains
+      procedure :: configure
       procedure :: forecast
       procedure :: resemble
       procedure :: set_parameters
@@ -40,6 +43,13 @@ module da_model_type
    end interface
 
 contains
+
+   !> Read the group of the model's name; what it does not say stays as it is.
+   subroutine configure(self, namelists, error)
+      class(model_type), intent(inout) :: self
+      type(namelists_type), intent(inout) :: namelists
+      type(error_type), allocatable, intent(out) :: error
+   end subroutine configure
 
    !> The states x(n, components, members), `steps` steps later, in place.
    subroutine forecast(self, domain, steps, x)
