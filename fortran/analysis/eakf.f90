@@ -22,11 +22,12 @@ module da_analysis_eakf
 contains
 
    function new_eakf(localisation) result(self)
-      type(localisation_config), intent(in) :: localisation
+      type(localisation_config), intent(in), optional :: localisation
       type(eakf_type) :: self
 
       self%name = 'eakf'
-      self%localisation = localisation
+      self%localises = .true.
+      if (present(localisation)) self%localisation = localisation
       self%copies = 1
    end function new_eakf
 

@@ -18,11 +18,12 @@ module da_analysis_enkf_n
    use da_analysis_ensemble_filter, only: ensemble_filter_type
    use da_analysis_ensemble_space, only: project_observations
    use da_analysis_transform, only: transform_members
+   use da_ensemble_inflation, only: no_inflation
    use da_ensemble_type, only: ensemble_type
    use da_observation_type, only: observations_type
    implicit none
    private
-   public :: enkf_n_type, enkf_n_config, new_enkf_n, read_enkf_n, finite_size_inflation
+   public :: enkf_n_type, enkf_n_config, new_enkf_n, finite_size_inflation
 
    !> `&enkf_n`
    type :: enkf_n_config
@@ -31,36 +32,36 @@ module da_analysis_enkf_n
    end type enkf_n_config
 
    type, extends(ensemble_filter_type) :: enkf_n_type
-      logical :: rotation = .true.
-      real(wp) :: hyperprior = 1
+      type(enkf_n_config) :: config
    contains
+      procedure :: read_settings
       procedure :: assimilate
    end type enkf_n_type
 
 contains
 
-   subroutine read_enkf_n(namelists, config, error)
+   subroutine read_settings(self, namelists, error)
+      class(enkf_n_type), intent(inout) :: self
       type(namelists_type), intent(inout) :: namelists
-      type(enkf_n_config), intent(inout) :: config
       type(error_type), allocatable, intent(out) :: error
 
       call namelists%open_group('enkf_n', &
                                 'Finite-size filter EnKF-N (global), used by analysis = ''enkf_n''')
-      call namelists%get('rotation', config%rotation, &
+      call namelists%get('rotation', self%config%rotation, &
                          'turn the analysis anomalies at random each cycle')
-      call namelists%get('hyperprior', config%hyperprior, &
+      call namelists%get('hyperprior', self%config%hyperprior, &
                          'factor of the hyperprior''s certainty (DAPPER''s '// &
                          'xN): larger keeps the inflation nearer to 1', above=0.0_wp)
       call namelists%close_group(error)
-   end subroutine read_enkf_n
+   end subroutine read_settings
 
    function new_enkf_n(config) result(self)
-      type(enkf_n_config), intent(in) :: config
+      type(enkf_n_config), intent(in), optional :: config
       type(enkf_n_type) :: self
 
       self%name = 'enkf_n'
-      self%rotation = config%rotation
-      self%hyperprior = config%hyperprior
+      if (present(config)) self%config = config
+      self%inflation = no_inflation
    end function new_enkf_n
 
    subroutine assimilate(self, domain, cycle, observations, anomalies, innovations, ensemble, error)
@@ -86,10 +87,10 @@ contains
       if (allocated(error)) return
       eigenvalues = max(gram%values, 0.0_wp)
       along = matmul(transpose(gram%vectors), projected)
-      q = finite_size_inflation(eigenvalues, along, self%hyperprior)
+      q = finite_size_inflation(eigenvalues, along, self%config%hyperprior)
       weights = matmul(gram%vectors, q*along/(1 + q*eigenvalues))/sqrt(real(n - 1, wp))
       call gram%compose(1/sqrt(1 + q*eigenvalues), transform)
-      if (self%rotation) then
+      if (self%config%rotation) then
          call random_rotation(random_key_type(self%seed, stream_rotation, cycle), rotation)
          transform = matmul(transform, rotation)
       end if

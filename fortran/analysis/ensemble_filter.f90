@@ -2,20 +2,25 @@
 module da_analysis_ensemble_filter
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
-   use da_base_error, only: error_type
+   use da_base_error, only: error_type, input_error
+   use da_base_namelists, only: namelists_type
    use da_base_random, only: random_key_type, stream_inflation
-   use da_analysis_adaptive_inflation, only: adaptive_inflation_config, carry_inflation, &
-      inflate_adaptively, learn_inflation
-   use da_analysis_lagged_smoother, only: carry_lagged, append_lagged, detach_lagged, &
+   use da_analysis_adaptive_inflation, only: adaptive_inflation_config, read_adaptive_inflation, &
+      carry_inflation, inflate_adaptively, learn_inflation
+   use da_analysis_lagged_smoother, only: read_lag, carry_lagged, append_lagged, detach_lagged, &
       remember_analysis
-   use da_analysis_observation_bias, only: observation_bias_config, carry_bias, walk_bias, &
+   use da_analysis_observation_bias, only: observation_bias_config, read_observation_bias, &
+      carry_bias, walk_bias, &
       append_bias, detach_bias
+   use da_analysis_setup, only: analysis_setup_type, need_ensemble
    use da_analysis_type, only: analysis_type, observe_background
-   use da_ensemble_inflation, only: inflation_config, inflate, add_noise, background_memory_type, &
+   use da_ensemble_inflation, only: inflation_config, no_inflation, read_inflation, inflate, &
+      add_noise, background_memory_type, &
       remember_background, relax
+   use da_ensemble_localisation, only: localisation_config, read_localisation
    use da_ensemble_type, only: ensemble_type
    use da_observation_quality_control, only: check_gross_errors
-   use da_observation_treatment, only: treatment_config, screen_observations, &
+   use da_observation_treatment, only: treatment_config, read_treatment, screen_observations, &
       replace_observations
    use da_observation_type, only: observations_type, qc_assimilated
    use da_observation_whitening, only: whiten
@@ -29,9 +34,18 @@ module da_analysis_ensemble_filter
       type(observation_bias_config) :: bias
       real(wp) :: gross_error_limit = 0
       type(treatment_config) :: treatment
-      !> Of the smoother, in cycles.
+      !> Of the smoother, in cycles; whether the filter can have one.
       integer :: lag = 0
+      logical :: can_smooth = .true.
+      !> How observations lose influence with distance, where they do.
+      logical :: localises = .false.
+      type(localisation_config) :: localisation
    contains
+      procedure :: configure
+      procedure :: configure_beside
+      procedure :: read_settings
+      procedure :: check_settings
+      procedure :: read_studied
       procedure :: carry_along
       procedure :: take_first
       procedure :: lags
@@ -61,6 +75,90 @@ module da_analysis_ensemble_filter
    end interface
 
 contains
+
+   !> The filter's own group, and what all filters share.
+   subroutine configure(self, namelists, setup, error)
+      class(ensemble_filter_type), intent(inout) :: self
+      type(namelists_type), intent(inout) :: namelists
+      type(analysis_setup_type), intent(in) :: setup
+      type(error_type), allocatable, intent(out) :: error
+
+      call self%read_settings(namelists, error)
+      if (allocated(error)) return
+      if (self%localises) call read_localisation(namelists, self%localisation, error)
+      if (allocated(error)) return
+      call self%check_settings(namelists%file, error)
+      if (allocated(error)) return
+      call self%read_studied(namelists, error)
+      if (allocated(error)) return
+      call read_adaptive_inflation(namelists, self%adaptive_inflation, error)
+      if (allocated(error)) return
+      if (self%adaptive_inflation%active) self%inflation = no_inflation
+      call read_inflation(namelists, self%inflation, error)
+      if (allocated(error)) return
+      call read_treatment(namelists, setup%error_correlation_length > 0, self%treatment, error)
+      if (allocated(error)) return
+      call read_observation_bias(namelists, self%bias, error)
+      if (allocated(error)) return
+      if (self%can_smooth) call read_lag(namelists, self%lag, error)
+      if (allocated(error)) return
+      call need_ensemble(setup, namelists%file, self%name, error)
+      self%gross_error_limit = setup%gross_error_limit
+      self%augments = .true.
+   end subroutine configure
+
+   !> For the ensemble beside a variational analysis, with the taper that both share.
+   subroutine configure_beside(self, namelists, setup, localisation, error)
+      class(ensemble_filter_type), intent(inout) :: self
+      type(namelists_type), intent(inout) :: namelists
+      type(analysis_setup_type), intent(in) :: setup
+      type(localisation_config), intent(in) :: localisation
+      type(error_type), allocatable, intent(out) :: error
+
+      self%seed = setup%seed
+      call self%read_settings(namelists, error)
+      if (allocated(error)) return
+      self%localisation = localisation
+      call self%check_settings(namelists%file, error)
+      if (allocated(error)) return
+      call read_inflation(namelists, self%inflation, error)
+      if (allocated(error)) return
+      if (abs(self%inflation%prior - 1) > 0) then
+         call refuse('prior')
+      else if (self%inflation%additive > 0) then
+         call refuse('additive')
+      end if
+
+   contains
+
+      subroutine refuse(key)
+         character(len=*), intent(in) :: key
+
+         call input_error(error, namelists%file//': &inflation '//key//' is not used with '// &
+                          'ensembles beside a variational analysis; use posterior')
+      end subroutine refuse
+   end subroutine configure_beside
+
+   !> The filter's own group; some have none.
+   subroutine read_settings(self, namelists, error)
+      class(ensemble_filter_type), intent(inout) :: self
+      type(namelists_type), intent(inout) :: namelists
+      type(error_type), allocatable, intent(out) :: error
+   end subroutine read_settings
+
+   !> What these and the localisation must agree on.
+   subroutine check_settings(self, file, error)
+      class(ensemble_filter_type), intent(in) :: self
+      character(len=*), intent(in) :: file
+      type(error_type), allocatable, intent(out) :: error
+   end subroutine check_settings
+
+   !> Which of its analyses are to be studied, where it can tell of them.
+   subroutine read_studied(self, namelists, error)
+      class(ensemble_filter_type), intent(inout) :: self
+      type(namelists_type), intent(inout) :: namelists
+      type(error_type), allocatable, intent(out) :: error
+   end subroutine read_studied
 
    subroutine carry_along(self, domain, ensemble)
       class(ensemble_filter_type), intent(in) :: self

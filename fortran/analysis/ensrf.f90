@@ -14,7 +14,7 @@ module da_analysis_ensrf
    use da_ensemble_type, only: ensemble_type
    implicit none
    private
-   public :: ensrf_type, ensrf_config, new_ensrf, read_ensrf
+   public :: ensrf_type, ensrf_config, new_ensrf
 
    !> `&ensrf`
    type :: ensrf_config
@@ -23,8 +23,9 @@ module da_analysis_ensrf
 
    !> Columns: the members' anomalies over sqrt(members - 1), then the mean.
    type, extends(serial_filter_type) :: ensrf_type
-      logical :: rotation = .true.
+      type(ensrf_config) :: config
    contains
+      procedure :: read_settings
       procedure :: columns_for
       procedure :: begin
       procedure :: finish
@@ -34,27 +35,28 @@ module da_analysis_ensrf
 
 contains
 
-   subroutine read_ensrf(namelists, config, error)
+   subroutine read_settings(self, namelists, error)
+      class(ensrf_type), intent(inout) :: self
       type(namelists_type), intent(inout) :: namelists
-      type(ensrf_config), intent(inout) :: config
       type(error_type), allocatable, intent(out) :: error
 
       call namelists%open_group('ensrf', 'Serial ensemble square root filter, used by '// &
                                 'analysis = ''ensrf''; with &localisation taper = ''none'' the '// &
                                 'global one')
-      call namelists%get('rotation', config%rotation, &
+      call namelists%get('rotation', self%config%rotation, &
                          'turn the analysis anomalies at random each cycle, everywhere alike')
       call namelists%close_group(error)
-   end subroutine read_ensrf
+   end subroutine read_settings
 
    function new_ensrf(config, localisation) result(self)
-      type(ensrf_config), intent(in) :: config
-      type(localisation_config), intent(in) :: localisation
+      type(ensrf_config), intent(in), optional :: config
+      type(localisation_config), intent(in), optional :: localisation
       type(ensrf_type) :: self
 
       self%name = 'ensrf'
-      self%rotation = config%rotation
-      self%localisation = localisation
+      if (present(config)) self%config = config
+      self%localises = .true.
+      if (present(localisation)) self%localisation = localisation
       self%copies = 1
    end function new_ensrf
 
@@ -106,7 +108,7 @@ contains
       type(ensemble_type), intent(inout) :: ensemble
       real(wp) :: rotation(ensemble%members, ensemble%members)
 
-      if (.not. self%rotation) return
+      if (.not. self%config%rotation) return
       call random_rotation(random_key_type(self%seed, stream_rotation, cycle), rotation)
       call transform_members(size(ensemble%x(:, :, 1)), ensemble%members, rotation, ensemble%x)
    end subroutine complete

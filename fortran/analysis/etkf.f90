@@ -20,7 +20,7 @@ module da_analysis_etkf
    use da_observation_type, only: observations_type
    implicit none
    private
-   public :: etkf_type, etkf_config, new_etkf, read_etkf
+   public :: etkf_type, etkf_config, new_etkf
 
    !> `&etkf`
    type :: etkf_config
@@ -28,31 +28,32 @@ module da_analysis_etkf
    end type etkf_config
 
    type, extends(ensemble_filter_type) :: etkf_type
-      logical :: rotation = .true.
+      type(etkf_config) :: config
    contains
+      procedure :: read_settings
       procedure :: assimilate
    end type etkf_type
 
 contains
 
-   subroutine read_etkf(namelists, config, error)
+   subroutine read_settings(self, namelists, error)
+      class(etkf_type), intent(inout) :: self
       type(namelists_type), intent(inout) :: namelists
-      type(etkf_config), intent(inout) :: config
       type(error_type), allocatable, intent(out) :: error
 
       call namelists%open_group('etkf', 'Ensemble transform Kalman filter (global), used by '// &
                                 'analysis = ''etkf''')
-      call namelists%get('rotation', config%rotation, &
+      call namelists%get('rotation', self%config%rotation, &
                          'turn the analysis anomalies at random each cycle')
       call namelists%close_group(error)
-   end subroutine read_etkf
+   end subroutine read_settings
 
    function new_etkf(config) result(self)
-      type(etkf_config), intent(in) :: config
+      type(etkf_config), intent(in), optional :: config
       type(etkf_type) :: self
 
       self%name = 'etkf'
-      self%rotation = config%rotation
+      if (present(config)) self%config = config
    end function new_etkf
 
    subroutine assimilate(self, domain, cycle, observations, anomalies, innovations, ensemble, error)
@@ -75,7 +76,7 @@ contains
          call lost_error(error)
          return
       end if
-      if (self%rotation) then
+      if (self%config%rotation) then
          call random_inverse_root(random_key_type(self%seed, stream_rotation, cycle), n, gram, &
                                   transform, weights)
       else

@@ -10,8 +10,11 @@ module da_analysis_hybrid_coupled
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
    use da_base_error, only: error_type
+   use da_base_namelists, only: namelists_type
    use da_analysis_cost_function, only: problem_type, variational_history_type, minimise_cost
    use da_analysis_ensemble_filter, only: ensemble_filter_type, scale_by_errors
+   use da_analysis_filter_list, only: new_filter
+   use da_analysis_setup, only: analysis_setup_type
    use da_analysis_smoother, only: carried_start, carried_end
    use da_analysis_type, only: observe_analysis, observe_members
    use da_analysis_variational, only: variational_type
@@ -26,11 +29,25 @@ module da_analysis_hybrid_coupled
    type, extends(variational_type) :: coupled_type
       class(ensemble_filter_type), allocatable :: filter
    contains
+      procedure :: configure
       procedure :: update_window
       procedure :: pose
    end type coupled_type
 
 contains
+
+   subroutine configure(self, namelists, setup, error)
+      class(coupled_type), intent(inout) :: self
+      type(namelists_type), intent(inout) :: namelists
+      type(analysis_setup_type), intent(in) :: setup
+      type(error_type), allocatable, intent(out) :: error
+
+      self%coupled = .true.
+      call self%variational_type%configure(namelists, setup, error)
+      if (allocated(error)) return
+      call new_filter(self%hybrid%filter, self%filter)
+      call self%filter%configure_beside(namelists, setup, self%hybrid%localisation, error)
+   end subroutine configure
 
    subroutine update_window(self, domain, cycle, past, observations, ensemble, error)
       class(coupled_type), intent(in) :: self

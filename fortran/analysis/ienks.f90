@@ -15,11 +15,12 @@ module da_analysis_ienks
    use da_base_namelists, only: namelists_type
    use da_base_random, only: random_key_type, stream_rotation
    use da_base_reproducible_sum, only: sum_columns
-   use da_base_text, only: to_text
    use da_analysis_diagnostics, only: note_costs
    use da_analysis_ensemble_filter, only: scale_by_errors
    use da_analysis_ensemble_space, only: project_observations
    use da_analysis_finite_size_prior, only: prior_type, prior_cost, prior_precision
+   use da_analysis_ienks_settings, only: ienks_config, read_ienks
+   use da_analysis_setup, only: analysis_setup_type, need_ensemble
    use da_analysis_smoother, only: smoother_type, carried_start, carried_end
    use da_analysis_transform, only: transform_members
    use da_analysis_type, only: observe_analysis, observe_members
@@ -30,98 +31,43 @@ module da_analysis_ienks
    use da_observation_whitening, only: whiten
    implicit none
    private
-   public :: ienks_type, ienks_config, new_ienks, read_ienks
-
-   character(len=9), parameter :: known_variants(2) = [character(len=9) :: 'transform', 'bundle']
+   public :: ienks_type, ienks_config, new_ienks
 
    !> What J may rise in a step, as a share of it. Smaller rises are no failure: ensembles of other
    !> widths have other means at the observations, and to forbid them ends in poorer minima.
    real(wp), parameter :: rise_allowed = 1.0_wp
 
-   !> `&ienks`
-   type :: ienks_config
-      integer :: window = 10
-      integer :: shift = 1
-      logical :: multiple = .false.
-      logical :: bundle = .false.
-      logical :: rotation = .true.
-      logical :: finite_size = .false.
-      real(wp) :: hyperprior = 1
-      real(wp) :: inflation = 1.02_wp
-      integer :: iterations = 10
-      real(wp) :: tolerance = 1.0e-3_wp
-      real(wp) :: bundle_size = 1.0e-4_wp
-   end type ienks_config
-
    type, extends(smoother_type) :: ienks_type
       type(ienks_config) :: config
    contains
+      procedure :: configure
       procedure :: prepare
       procedure :: update_window
    end type ienks_type
 
 contains
 
-   subroutine read_ienks(namelists, config, error)
+   subroutine configure(self, namelists, setup, error)
+      class(ienks_type), intent(inout) :: self
       type(namelists_type), intent(inout) :: namelists
-      type(ienks_config), intent(inout) :: config
+      type(analysis_setup_type), intent(in) :: setup
       type(error_type), allocatable, intent(out) :: error
-      integer, parameter :: longest_window = 1000
-      type(ienks_config) :: defaults
-      character(len=:), allocatable :: variant
 
-      variant = trim(known_variants(1))
-      call namelists%open_group('ienks', 'Iterative ensemble Kalman smoother, used by '// &
-                                'analysis = ''ienks''')
-      call namelists%get('window', config%window, &
-                         'lag: cycles from the window''s start to its end, the analysis', &
-                         minimum=1, maximum=longest_window)
-      call namelists%get('shift', config%shift, &
-                         'cycles from analysis to analysis, which takes the observations of '// &
-                         'all of them; at most the window', minimum=1)
-      call namelists%get('multiple', config%multiple, &
-                         'assimilate observations in all windows that they fall in, with '// &
-                         'weights that sum to one')
-      if (config%shift > config%window) then
-         call namelists%reject('shift', '= '//to_text(config%shift)//': must be at most window '// &
-                               '= '//to_text(config%window))
-      end if
-      call namelists%get('variant', variant, &
-                         'how the model is linearised: over the spread of the posterior, or '// &
-                         'about a point', known_variants)
-      call namelists%get('rotation', config%rotation, 'turn the analysis anomalies at random')
-      call namelists%get('finite_size', config%finite_size, &
-                         'IEnKS-N: the prior of Bocquet & Sakov (2012), which needs no inflation')
-      call namelists%get('hyperprior', config%hyperprior, &
-                         'with finite_size: certainty of that prior about the ensemble''s spread', &
-                         above=0.0_wp)
-      if (config%finite_size) config%inflation = 1
-      if (.not. config%finite_size .and. abs(config%hyperprior - defaults%hyperprior) > 0) then
-         call namelists%reject('hyperprior', 'is not used with finite_size = .false.')
-      end if
-      call namelists%get('inflation', config%inflation, &
-                         'factor of the anomalies at the window''s start after the analysis; '// &
-                         '1: none (the default with finite_size)', above=0.0_wp)
-      call namelists%get('iterations', config%iterations, 'most Gauss-Newton steps', minimum=1)
-      call namelists%get('tolerance', config%tolerance, &
-                         'the last step''s length, a member', above=0.0_wp)
-      call namelists%get('bundle_size', config%bundle_size, &
-                         'with variant = ''bundle'': anomalies in units of the prior''s', &
-                         above=0.0_wp)
-      config%bundle = variant == 'bundle'
-      if (.not. config%bundle .and. abs(config%bundle_size - defaults%bundle_size) > 0) then
-         call namelists%reject('bundle_size', "is not used with variant = '"//variant//"'")
-      end if
-      call namelists%close_group(error)
-   end subroutine read_ienks
+      call read_ienks(namelists, self%config, error)
+      if (allocated(error)) return
+      call self%set_window(self%config%window, self%config%shift, self%config%multiple)
+      self%gross_error_limit = setup%gross_error_limit
+      self%diagnosed%costs = .not. self%config%finite_size
+      call need_ensemble(setup, namelists%file, self%name, error)
+   end subroutine configure
 
    function new_ienks(config) result(self)
-      type(ienks_config), intent(in) :: config
+      type(ienks_config), intent(in), optional :: config
       type(ienks_type) :: self
 
       self%name = 'ienks'
-      call self%set_window(config%window, config%shift, config%multiple)
-      self%config = config
+      if (present(config)) self%config = config
+      call self%set_window(self%config%window, self%config%shift, self%config%multiple)
    end function new_ienks
 
    subroutine prepare(self, domain, model)

@@ -15,14 +15,14 @@ module da_analysis_letkf
    use da_analysis_letkf_study, only: study_points
    use da_analysis_local_observations, only: local_observations_type, &
       gather_local_observations, adaptivity_type
-   use da_analysis_study, only: local_analysis_type
+   use da_analysis_study, only: local_analysis_type, read_study
    use da_ensemble_inflation, only: background_memory_type
    use da_ensemble_localisation, only: localisation_config
    use da_ensemble_type, only: ensemble_type
    use da_observation_type, only: observations_type
    implicit none
    private
-   public :: letkf_type, letkf_config, new_letkf, read_letkf, check_letkf
+   public :: letkf_type, letkf_config, new_letkf
 
    !> Of `weights_every`: beyond any radius that localises.
    integer, parameter :: most_points_between = 1000
@@ -35,79 +35,85 @@ module da_analysis_letkf
    end type letkf_config
 
    type, extends(ensemble_filter_type) :: letkf_type
-      logical :: rotation = .false.
-      integer :: weights_every = 1
-      type(adaptivity_type) :: adaptivity
-      type(localisation_config) :: localisation
+      type(letkf_config) :: config
    contains
+      procedure :: read_settings
+      procedure :: check_settings
+      procedure :: read_studied
       procedure :: assimilate
       procedure :: study
    end type letkf_type
 
 contains
 
-   subroutine read_letkf(namelists, config, error)
+   subroutine read_settings(self, namelists, error)
+      class(letkf_type), intent(inout) :: self
       type(namelists_type), intent(inout) :: namelists
-      type(letkf_config), intent(inout) :: config
       type(error_type), allocatable, intent(out) :: error
 
       call namelists%open_group('letkf', 'Local ensemble transform Kalman filter, used by '// &
                                 'analysis = ''letkf''')
-      call namelists%get('rotation', config%rotation, &
+      call namelists%get('rotation', self%config%rotation, &
                          'turn the analysis anomalies at random each cycle, everywhere alike: '// &
                          'see docs/local_filter.md for what that gains and costs')
-      call namelists%get('weights_every', config%weights_every, &
+      call namelists%get('weights_every', self%config%weights_every, &
                          'compute weights at every so many grid points and interpolate them '// &
                          'linearly between (Yang et al. 2009); 1: at all', minimum=1, &
                          maximum=most_points_between)
-      call namelists%get('effective_observations', config%adaptivity%effective_observations, &
+      call namelists%get('effective_observations', self%config%adaptivity%effective_observations, &
                          'widen the radius of &localisation where that is needed for tapers to '// &
                          'sum to this, e.g. the number of members (Kirchgessner et al. 2014); '// &
                          '0: nowhere', minimum=0.0_wp)
-      call namelists%get('radius_maximum', config%adaptivity%radius_maximum, &
+      call namelists%get('radius_maximum', self%config%adaptivity%radius_maximum, &
                          'with effective_observations: the radius in grid points that it stays '// &
                          'within', minimum=0.0_wp)
       call namelists%close_group(error)
-   end subroutine read_letkf
+   end subroutine read_settings
 
-   !> What the local filter's settings and its localisation must agree on.
-   subroutine check_letkf(file, config, localisation, error)
+   subroutine check_settings(self, file, error)
+      class(letkf_type), intent(in) :: self
       character(len=*), intent(in) :: file
-      type(letkf_config), intent(in) :: config
-      type(localisation_config), intent(in) :: localisation
       type(error_type), allocatable, intent(out) :: error
       character(len=*), parameter :: steep(2) = [character(len=6) :: 'boxcar', 'none']
 
-      associate (wanted => config%adaptivity%effective_observations, &
-                 maximum => config%adaptivity%radius_maximum)
+      associate (wanted => self%config%adaptivity%effective_observations, &
+                 maximum => self%config%adaptivity%radius_maximum)
          if (.not. wanted > 0) then
             if (maximum > 0) then
                call input_error(error, file//': &letkf radius_maximum = '//to_text(maximum)// &
                                 ': is not used without effective_observations')
             end if
-         else if (any(steep == localisation%taper)) then
+         else if (any(steep == self%localisation%taper)) then
             call input_error(error, file//': &letkf effective_observations = '//to_text(wanted)// &
                              ": cannot be met with &localisation taper = '"// &
-                             localisation%taper//"': it does not fall steadily; use 'gaspari_cohn'")
-         else if (maximum <= localisation%radius) then
+                             self%localisation%taper//"': it does not fall steadily; use '"// &
+                             "gaspari_cohn'")
+         else if (maximum <= self%localisation%radius) then
             call input_error(error, file//': &letkf radius_maximum = '//to_text(maximum)// &
                              ': must be above &localisation radius = '// &
-                             to_text(localisation%radius)//', the least with '// &
+                             to_text(self%localisation%radius)//', the least with '// &
                              'effective_observations')
          end if
       end associate
-   end subroutine check_letkf
+   end subroutine check_settings
+
+   subroutine read_studied(self, namelists, error)
+      class(letkf_type), intent(inout) :: self
+      type(namelists_type), intent(inout) :: namelists
+      type(error_type), allocatable, intent(out) :: error
+
+      call read_study(namelists, self%config%weights_every, self%studied, error)
+   end subroutine read_studied
 
    function new_letkf(config, localisation) result(self)
-      type(letkf_config), intent(in) :: config
-      type(localisation_config), intent(in) :: localisation
+      type(letkf_config), intent(in), optional :: config
+      type(localisation_config), intent(in), optional :: localisation
       type(letkf_type) :: self
 
       self%name = 'letkf'
-      self%rotation = config%rotation
-      self%weights_every = config%weights_every
-      self%adaptivity = config%adaptivity
-      self%localisation = localisation
+      self%localises = .true.
+      if (present(config)) self%config = config
+      if (present(localisation)) self%localisation = localisation
    end function new_letkf
 
    subroutine assimilate(self, domain, cycle, observations, anomalies, innovations, ensemble, error)
@@ -124,17 +130,18 @@ contains
       integer :: i
       integer :: last
 
-      call gather_local_observations(domain, self%localisation, self%adaptivity, &
-                                     self%weights_every - 1, observations, anomalies, &
+      call gather_local_observations(domain, self%localisation, self%config%adaptivity, &
+                                     self%config%weights_every - 1, observations, anomalies, &
                                      innovations, local)
       call prepare_work(domain, observations, anomalies, innovations, local, work, error)
       if (allocated(error)) return
       work%rotation = rotation_of(self, cycle, ensemble%members)
       do i = 1, domain%n, window
          last = min(i + window - 1, domain%n)
-         if (self%weights_every > 1) then
-            call interpolate_weights(domain, self%weights_every, self%rotation, i, last, &
-                                     observations, anomalies, innovations, local, work, ensemble%x)
+         if (self%config%weights_every > 1) then
+            call interpolate_weights(domain, self%config%weights_every, self%config%rotation, i, &
+                                     last, observations, anomalies, innovations, local, work, &
+                                     ensemble%x)
          else
             call local%load(observations, anomalies, innovations, i, last)
             call analyse_points(self, local, i, last, domain%n, size(ensemble%x, 2), &
@@ -151,7 +158,7 @@ contains
       real(wp) :: rotation(members, members)
 
       rotation = identity(members)
-      if (self%rotation) then
+      if (self%config%rotation) then
          call random_rotation(random_key_type(self%seed, stream_rotation, cycle), rotation)
       end if
    end function rotation_of
@@ -179,7 +186,7 @@ contains
                                   innovations, error)
       if (allocated(error)) return
       if (allocated(replaced)) seen = replaced
-      call study_points(domain, self%localisation, self%adaptivity, self%studied%points, &
+      call study_points(domain, self%localisation, self%config%adaptivity, self%studied%points, &
                         rotation_of(self, cycle, ensemble%members), seen, anomalies, innovations, &
                         turned, studies, error)
       call domain%communicator%agree(error)
@@ -224,7 +231,7 @@ contains
                   anomalies(n + 1:, m) = 0
                end do
                call transform_rows(members, work%s, diagonal, beside, factor, mean_weights, &
-                                   self%rotation, &
+                                   self%config%rotation, &
                                    work%rotation, size(work%shifts), work%shifts, &
                                    work%node_weights, &
                                    work%solves, turned, solution, anomalies)

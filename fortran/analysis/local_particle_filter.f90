@@ -15,7 +15,7 @@ module da_analysis_local_particle_filter
    implicit none
    private
    public :: local_particle_filter_type, local_particle_filter_config
-   public :: new_local_particle_filter, read_local_particle_filter
+   public :: new_local_particle_filter
 
    !> `&local_particle_filter`
    type :: local_particle_filter_config
@@ -27,6 +27,7 @@ module da_analysis_local_particle_filter
    type, extends(serial_filter_type) :: local_particle_filter_type
       type(local_particle_filter_config) :: config
    contains
+      procedure :: read_settings
       procedure :: columns_for
       procedure :: begin
       procedure :: finish
@@ -37,35 +38,37 @@ module da_analysis_local_particle_filter
 
 contains
 
-   subroutine read_local_particle_filter(namelists, config, error)
+   subroutine read_settings(self, namelists, error)
+      class(local_particle_filter_type), intent(inout) :: self
       type(namelists_type), intent(inout) :: namelists
-      type(local_particle_filter_config), intent(inout) :: config
       type(error_type), allocatable, intent(out) :: error
 
       call namelists%open_group('local_particle_filter', &
                                 'Local particle filter (Poterjoy 2016), used by '// &
                                 'analysis = ''local_particle_filter''')
-      call namelists%get('alpha', config%alpha, &
+      call namelists%get('alpha', self%config%alpha, &
                          'how far an observation can empty a particle''s weight: it keeps '// &
                          '1 - alpha', above=0.0_wp)
-      if (config%alpha >= 1) then
-         call namelists%reject('alpha', '= '//to_text(config%alpha)//': must be below 1')
+      if (self%config%alpha >= 1) then
+         call namelists%reject('alpha', '= '//to_text(self%config%alpha)//': must be below 1')
       end if
-      call namelists%get('kddm', config%kddm, &
+      call namelists%get('kddm', self%config%kddm, &
                          'at the end map the particles onto the kernel density of the weighted '// &
                          'prior particles')
       call namelists%close_group(error)
-   end subroutine read_local_particle_filter
+   end subroutine read_settings
 
    function new_local_particle_filter(config, localisation) result(self)
-      type(local_particle_filter_config), intent(in) :: config
-      type(localisation_config), intent(in) :: localisation
+      type(local_particle_filter_config), intent(in), optional :: config
+      type(localisation_config), intent(in), optional :: localisation
       type(local_particle_filter_type) :: self
 
       self%name = 'local_particle_filter'
       self%copies = kept
-      self%config = config
-      self%localisation = localisation
+      self%can_smooth = .false.
+      self%localises = .true.
+      if (present(config)) self%config = config
+      if (present(localisation)) self%localisation = localisation
    end function new_local_particle_filter
 
    pure function columns_for(self, members) result(columns)

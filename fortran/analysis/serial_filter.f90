@@ -13,7 +13,6 @@ module da_analysis_serial_filter
    use da_analysis_ensemble_filter, only: ensemble_filter_type
    use da_analysis_serial_blocks, only: blocks_type, new_blocks
    use da_analysis_serial_targets, only: targets_type, gather_targets, chunk_of
-   use da_ensemble_localisation, only: localisation_config
    use da_ensemble_type, only: ensemble_type
    use da_observation_type, only: observations_type
    implicit none
@@ -21,7 +20,6 @@ module da_analysis_serial_filter
    public :: serial_filter_type
 
    type, abstract, extends(ensemble_filter_type) :: serial_filter_type
-      type(localisation_config) :: localisation
    contains
       procedure :: assimilate
       procedure :: complete

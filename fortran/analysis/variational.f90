@@ -9,16 +9,16 @@ module da_analysis_variational
    use da_base_error, only: error_type
    use da_base_random, only: random_key_type, stream_climatology
    use da_analysis_conjugate_gradient, only: batch_products
-   use da_analysis_cost_function, only: problem_type, minimisation_config, &
+   use da_analysis_cost_function, only: problem_type, &
       variational_history_type, minimise_cost
    use da_analysis_diagnostics, only: note_minimisation
    use da_analysis_problem_operators, only: list_problem
-   use da_analysis_hybrid_covariance, only: hybrid_config, new_localisation, new_hybrid_errors
+   use da_analysis_hybrid_covariance, only: new_localisation, new_hybrid_errors
    use da_analysis_perturbed_observations, only: perturb_window
-   use da_analysis_smoother, only: smoother_type, carry_window, carried_start, carried_end
+   use da_analysis_smoother, only: carry_window, carried_start, carried_end
    use da_analysis_type, only: no_noise_in_windows, observe_analysis
+   use da_analysis_variational_parts, only: variational_parts_type
    use da_analysis_variational_settings, only: variational_config
-   use da_analysis_weak_constraint, only: weak_constraint_type
    use da_analysis_window, only: new_window, new_fgat_window
    use da_covariance_background, only: background_config, new_background
    use da_covariance_climatology, only: keep_finite
@@ -32,11 +32,7 @@ module da_analysis_variational
    private
    public :: variational_type, new_variational
 
-   type, extends(smoother_type) :: variational_type
-      type(minimisation_config) :: minimisation
-      type(background_config) :: background
-      type(hybrid_config) :: hybrid
-      type(weak_constraint_type) :: weak_constraint
+   type, extends(variational_parts_type) :: variational_type
       class(covariance_type), allocatable :: covariance
       class(covariance_type), allocatable :: localisation
    contains
@@ -59,18 +55,10 @@ contains
       type(variational_config), intent(in) :: config
       type(background_config), intent(in) :: background
       type(variational_type) :: self
-      !> Gradients, search directions and their images: measured at 10^6 points, less some. With an
-      !> ensemble's B they are so many fields a member.
-      integer, parameter :: vectors = 12
 
       self%name = name
-      self%copies = vectors
-      call self%set_window(config%window, config%shift, config%multiple)
-      if (name == 'var3d') self%smooths = .false.
-      self%minimisation = config%minimisation
       self%background = background
-      self%tells_impact = self%shift == 1 .and. .not. self%multiple .and. &
-                          (self%smooths .or. self%window <= 1)
+      call self%take(config)
    end function new_variational
 
    pure function covariance_file(self) result(path)
