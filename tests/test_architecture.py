@@ -26,6 +26,7 @@ LAYERS = (
     "analysis",
     "verification",
     "io",
+    "roles",
     "cycle",
     "app",
 )

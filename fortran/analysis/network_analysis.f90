@@ -13,6 +13,7 @@ module da_analysis_network_analysis
    use da_base_domain, only: domain_type
    use da_base_error, only: error_type
    use da_base_reproducible_sum, only: sum_columns
+   use da_base_text, only: to_text
    use da_analysis_perturbed_observations, only: centred_perturbations
    use da_analysis_type, only: analysis_type, observe_background
    use da_ensemble_type, only: ensemble_type
@@ -52,6 +53,7 @@ module da_analysis_network_analysis
    contains
       procedure :: prepare
       procedure :: carry_along
+      procedure :: successor
       procedure :: update
    end type network_analysis_type
 
@@ -64,6 +66,16 @@ contains
 
       if (allocated(self%other)) call self%other%prepare(domain, model)
    end subroutine prepare
+
+   pure function successor(self) result(text)
+      class(network_analysis_type), intent(in) :: self
+      character(len=:), allocatable :: text
+
+      text = ''
+      if (.not. allocated(self%other)) return
+      text = self%other%name//': innovations above fallback_limit = '// &
+             to_text(self%fallback%limit)//' for '//to_text(self%fallback%patience)//' cycles'
+   end function successor
 
    subroutine carry_along(self, domain, ensemble)
       class(network_analysis_type), intent(in) :: self

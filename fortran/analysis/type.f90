@@ -47,6 +47,7 @@ module da_analysis_type
       procedure :: list_operators
       procedure :: forecast
       procedure :: lags
+      procedure :: successor
       procedure :: against_noise => no_noise_in_windows
       procedure :: study
       procedure :: is_due
@@ -144,6 +145,14 @@ contains
 
       cycles = 0
    end function lags
+
+   !> The scheme that takes over from this one, and when; most have none: empty.
+   pure function successor(self) result(text)
+      class(analysis_type), intent(in) :: self
+      character(len=:), allocatable :: text
+
+      text = ''
+   end function successor
 
    !> Why so many members may not be disturbed between forecast and analysis; empty where they may.
    pure function no_noise_in_windows(self, members) result(reason)

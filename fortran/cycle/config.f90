@@ -7,7 +7,6 @@ module da_cycle_config
    use da_base_text, only: to_text
    use da_analysis_factory, only: known_analyses, read_analysis, document_analyses
    use da_analysis_type, only: analysis_type
-   use da_cycle_networks, only: networks_config, read_networks
    use da_cycle_observation_source, only: observation_source_config, read_observation_source
    use da_cycle_output_name, only: default_output
    use da_cycle_truth, only: truth_config, read_truth
@@ -18,6 +17,7 @@ module da_cycle_config
    use da_io_run_layout, only: run_file_config
    use da_model_factory, only: known_models, read_model, read_truth_model, document_models
    use da_model_type, only: model_type
+   use da_roles_networks, only: networks_config, read_networks
    use da_verification_impact, only: impact_config, read_impact
    use da_verification_settings, only: verification_config, verified_run_type, &
       read_verification
@@ -69,6 +69,7 @@ contains
       type(config_type), intent(out) :: config
       type(error_type), allocatable, intent(out) :: error
       type(namelists_type) :: documentation
+      integer :: r
 
       call document(documentation)
       call namelists%check_known(documentation%known_groups, error)
@@ -116,11 +117,9 @@ contains
       config%namelist = namelists%file
       call resolve(namelists%file, config%truth%file)
       call resolve(namelists%file, config%observations%file)
-      call resolve(namelists%file, config%networks%model)
-      call resolve(namelists%file, config%networks%correction)
-      call resolve(namelists%file, config%networks%linear_model)
-      call resolve(namelists%file, config%networks%analysis)
-      call resolve(namelists%file, config%networks%observation)
+      do r = 1, size(config%networks%roles)
+         call resolve(namelists%file, config%networks%roles(r)%role%path)
+      end do
       call check_consistency(namelists%file, config, error)
    end subroutine read_config
 

@@ -81,7 +81,7 @@ contains
                                 tables)
          call add_diagnostic_tables(config%analysis%diagnosed, config%analysis%window, &
                                     config%cycles, config%interval, tables)
-         call add_fallback_table(config%networks, tables)
+         call add_fallback_table(config%analysis, tables)
          call add_restart_table(config, tables)
          call new_record(config%cycles, config%burn_in, tables, record)
          ensemble%members = config%ensemble%members

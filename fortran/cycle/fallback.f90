@@ -4,8 +4,8 @@ module da_cycle_fallback
    use da_base_domain, only: domain_type
    use da_base_text, only: to_text
    use da_analysis_network_analysis, only: note_fallback
+   use da_analysis_type, only: analysis_type
    use da_cycle_config, only: config_type
-   use da_cycle_networks, only: networks_config
    use da_cycle_progress, only: progress_type
    use da_verification_tables, only: tables_type
    implicit none
@@ -14,11 +14,11 @@ module da_cycle_fallback
 
 contains
 
-   subroutine add_fallback_table(config, tables)
-      type(networks_config), intent(in) :: config
+   subroutine add_fallback_table(analysis, tables)
+      class(analysis_type), intent(in) :: analysis
       type(tables_type), intent(inout) :: tables
 
-      if (.not. config%fallback%limit > 0) return
+      if (len(analysis%successor()) == 0) return
       call tables%add_table(note_fallback, 'whether the scheme of &cycle made the analysis in '// &
                             'the network''s place: 1 or 0')
    end subroutine add_fallback_table
@@ -39,15 +39,12 @@ contains
       if (cycle > 1) before = took_over(tables, cycle - 1)
       if (now .eqv. before) return
       call progress%end_line()
-      associate (fallback => config%networks%fallback)
-         if (now) then
-            write (output_unit, '(a)') 'cycle '//to_text(cycle)//': the network gives way to '// &
-               config%analysis_name//': innovations above fallback_limit = '// &
-               to_text(fallback%limit)//' for '//to_text(fallback%patience)//' cycles'
-         else
-            write (output_unit, '(a)') 'cycle '//to_text(cycle)//': the network is tried again'
-         end if
-      end associate
+      if (now) then
+         write (output_unit, '(a)') 'cycle '//to_text(cycle)//': the network gives way to '// &
+            config%analysis%successor()
+      else
+         write (output_unit, '(a)') 'cycle '//to_text(cycle)//': the network is tried again'
+      end if
       flush (output_unit)
    end subroutine report_fallback
 

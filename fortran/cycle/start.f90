@@ -15,12 +15,9 @@ module da_cycle_start
    use da_cycle_impact, only: check_impact_lead
    use da_cycle_lead_times, only: check_leads
    use da_cycle_memory, only: check_memory
-   use da_cycle_networks, only: take_network_model, take_network_analysis, &
-      take_network_observation
    use da_cycle_observation_source, only: observation_source_type, new_observation_source
    use da_cycle_past_truth, only: remember_truth
    use da_cycle_resume, only: head_of_run, identity_of, check_checkpoint, look_for_output
-   use da_cycle_trained_for, only: setting_type, new_setting
    use da_cycle_truth, only: truth_type, new_truth
    use da_ensemble_initialise, only: draw_from_attractor, perturb
    use da_ensemble_model_error, only: model_error_type, new_model_error
@@ -32,6 +29,9 @@ module da_cycle_start
    use da_io_run_file, only: run_file_type, partial_name
    use da_io_run_layout, only: run_description_type
    use da_operator_type, only: operator_type
+   use da_roles_networks, only: take_networks
+   use da_roles_trained_for, only: new_setting
+   use da_roles_type, only: parts_type
    use da_verification_record, only: record_type
    implicit none
    private
@@ -68,7 +68,6 @@ contains
       type(run_type), intent(out) :: run
       type(error_type), allocatable, intent(out) :: error
       class(operator_type), allocatable :: observed_field
-      type(setting_type) :: setting
       integer :: states
 
       run%config = config
@@ -81,24 +80,7 @@ contains
       call hand_over_covariances(run%config, error)
       call communicator%agree(error)
       if (allocated(error)) return
-      if (len(config%networks%analysis) > 0 .and. &
-          (config%impact%wanted() .or. config%analysis%diagnosed%asks())) then
-         call input_error(error, config%namelist//': &networks analysis: a network tells '// &
-                          'nothing that &impact and &diagnostics ask for: leave them out')
-         return
-      end if
-      setting = new_setting(config%model, config%interval, config%observations)
-      call take_network_model(run%config%networks, config%namelist, run%domain, setting, &
-                              run%config%model, run%config%steps, run%notes, error)
-      if (allocated(error)) return
-      run%config%analysis%steps = run%config%steps
-      call take_network_analysis(run%config%networks, config%namelist, run%domain, setting, &
-                                 config%ensemble%members, &
-                                 config%observations%gross_error_limit, run%config%model, &
-                                 run%config%analysis, run%notes, error)
-      if (allocated(error)) return
-      call take_network_observation(run%config%networks, config%namelist, run%domain, setting, &
-                                    run%config%model, observed_field, run%notes, error)
+      call put_networks(run, observed_field, error)
       if (allocated(error)) return
       run%model_error = new_model_error(config%model_error, config%model%points, config%interval, &
                                         config%seed)
@@ -139,6 +121,34 @@ contains
       call check_memory(config, run%domain, run%source%most_rows(config%cycles), error)
       call communicator%agree(error)
    end subroutine start_run
+
+   !> Networks in the places that they are given for.
+   subroutine put_networks(run, observed_field, error)
+      type(run_type), intent(inout) :: run
+      class(operator_type), allocatable, intent(out) :: observed_field
+      type(error_type), allocatable, intent(out) :: error
+      type(parts_type) :: parts
+
+      associate (config => run%config, observations => run%config%observations)
+         parts%namelist = config%namelist
+         parts%setting = new_setting(config%model, config%interval, observations%network, &
+                                     observations%kinds, observations%errors%sd, &
+                                     observations%source == 'file')
+         parts%members = config%ensemble%members
+         parts%gross_error_limit = observations%gross_error_limit
+         parts%judged = config%impact%wanted()
+         parts%steps = config%steps
+         parts%notes = run%notes
+         call move_alloc(config%model, parts%model)
+         call move_alloc(config%analysis, parts%analysis)
+         call take_networks(config%networks, run%domain, parts, error)
+         call move_alloc(parts%model, config%model)
+         call move_alloc(parts%analysis, config%analysis)
+         call move_alloc(parts%observed_field, observed_field)
+         config%steps = parts%steps
+         run%notes = parts%notes
+      end associate
+   end subroutine put_networks
 
    !> The state after the cycle that `head` says, and the output file ready for the next: from
    !> nothing or a checkpoint. Nothing is written before all is ready.

@@ -213,7 +213,7 @@ def _namelist(metadata: Metadata, width: int) -> str:
 
 
 def _observed(trained: dict[str, Any]) -> str:
-    """What was observed, as `fortran/cycle/trained_for.f90` says it of a run.
+    """What was observed, as `fortran/roles/trained_for.f90` says it of a run.
 
     Of an analysis which points, of an observation operator which kind; else it does not matter.
     """
