@@ -288,6 +288,19 @@ def test_models_resemble_each_other_in_every_attribute() -> None:
     assert {to for to, source in copied if to == source} == attributes
 
 
+def test_wrapped_models_pass_on_every_procedure() -> None:
+    """One that is not deferred, and `wrapped` forgets, would be the default of all models."""
+    sources = {source.name: source for source in repository_sources()}
+
+    def bound(name: str) -> set[str]:
+        statements = sources[name].statements()
+        return {bound[1] for s in statements if (bound := re.match(r"procedure ?:: ?(\w+)", s))}
+
+    asked = bound("operator/type.f90") | bound("model/type.f90")
+    assert {"rows", "set_parameters", "get_tendency"} <= asked
+    assert asked <= bound("model/wrapped.f90")
+
+
 GOOD = """!> A goto, a stop and a save in a comment are fine: 'use da_cycle_driver'.
 module da_model_good
    use, intrinsic :: iso_fortran_env, only: int64

@@ -21,8 +21,8 @@ module da_model_type
       !> How many of the last components are parameters: not state, and kept by a forecast.
       integer :: parameters = 0
    contains
-      procedure :: forecast
-      procedure :: resemble
+      procedure, non_overridable :: forecast
+      procedure, non_overridable :: resemble
       procedure :: set_parameters
       procedure :: get_tendency
       procedure(advance), deferred :: advance
