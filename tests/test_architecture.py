@@ -27,6 +27,8 @@ LAYERS = (
     "verification",
     "io",
     "roles",
+    "run",
+    "diagnostics",
     "cycle",
     "app",
 )

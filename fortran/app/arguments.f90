@@ -2,7 +2,7 @@
 module da_app_arguments
    use da_base_error, only: error_type, input_error
    use da_base_text, only: join
-   use da_cycle_start, only: start_new, start_afresh, start_from_checkpoint
+   use da_cycle_begin, only: start_new, start_afresh, start_from_checkpoint
    use da_cycle_progress, only: known_progress
    implicit none
    private

@@ -8,18 +8,19 @@ program da_cycle
    use da_base_error, only: error_type
    use da_base_interrupt, only: watch_for_interrupt, take_file_limit_as_error, status_terminated
    use da_base_system, only: keep_memory, one_thread, output_is_watched
+   use da_cycle_begin, only: start_from_checkpoint
    use da_cycle_checks, only: check_adjoint
    use da_cycle_config, only: config_type, default_namelist
    use da_cycle_driver, only: run_cycles
    use da_cycle_locks, only: locks_type
    use da_cycle_network_checks, only: check_network
    use da_cycle_places, only: check_files, check_owners
-   use da_cycle_start, only: run_type, start_run, start_from_checkpoint
+   use da_cycle_type, only: cycle_type
    implicit none
    type(communicator_type) :: communicator
    type(arguments_type) :: arguments
    type(config_type) :: config
-   type(run_type) :: run
+   type(cycle_type) :: cycle
    type(locks_type) :: locks
    type(error_type), allocatable :: error
    logical :: stopped
@@ -52,15 +53,15 @@ program da_cycle
          end if
          config%networks%loaded = arguments%with_networks .or. arguments%check_adjoint .or. &
                                   .not. arguments%check
-         if (.not. allocated(error)) call start_run(communicator, config, run, error)
+         if (.not. allocated(error)) call cycle%open(communicator, config, error)
          if (.not. allocated(error)) then
-            if (len(run%notes) > 0) call say(run%notes(:len(run%notes) - 1))
+            if (len(cycle%notes) > 0) call say(cycle%notes(:len(cycle%notes) - 1))
             if (arguments%check_adjoint) then
-               call check_adjoint(communicator, config, run, error)
+               call check_adjoint(cycle, config, error)
             else if (arguments%check) then
                call say(arguments%file//': right, and so are the files it names')
             else
-               call run_cycles(run, arguments%start, version, 'da_cycle '//arguments%file, &
+               call run_cycles(cycle, arguments%start, version, 'da_cycle '//arguments%file, &
                                progress_style(arguments%progress), stopped, error)
                if (stopped) call say('stopped by SIGTERM; go on with da_cycle --restart '// &
                                      arguments%file)

@@ -3,15 +3,12 @@ module da_cycle_checks
    use, intrinsic :: iso_fortran_env, only: output_unit
    use da_base_kinds, only: wp
    use da_base_communicator, only: communicator_type, alone
-   use da_base_domain, only: domain_type
    use da_base_error, only: error_type, run_error
    use da_base_random, only: random_key_type, stream_checks
    use da_base_text, only: to_text, pad
    use da_cycle_config, only: config_type
-   use da_cycle_start, only: run_type, start_run, first_ensemble
-   use da_ensemble_type, only: ensemble_type
+   use da_cycle_type, only: cycle_type
    use da_observation_factory, only: new_observation_operator
-   use da_observation_type, only: observations_type
    use da_operator_catalogue, only: catalogue_type, entry_type
    use da_operator_examination, only: findings_type, examine, same_on_both
    use da_operator_repetition, only: new_repetition
@@ -34,25 +31,26 @@ module da_cycle_checks
 contains
 
    !> Examine all operators and print what was found; an error where one is at fault.
-   subroutine check_adjoint(communicator, config, run, error)
-      type(communicator_type), intent(in) :: communicator
+   subroutine check_adjoint(cycle, config, error)
+      type(cycle_type), intent(inout) :: cycle
       type(config_type), intent(in) :: config
-      type(run_type), intent(inout) :: run
       type(error_type), allocatable, intent(out) :: error
+      type(communicator_type) :: communicator
       type(catalogue_type) :: catalogue
       type(findings_type) :: findings
       character(len=:), allocatable :: faults
       logical :: single
       integer :: e
 
-      call list_operators(run, catalogue, error)
+      communicator = cycle%domain%communicator
+      call list_operators(cycle, catalogue, error)
       if (allocated(error)) return
       faults = ''
       single = .false.
       call say(pad('operator', name_width)//heading)
       do e = 1, size(catalogue%entries)
          associate (entry => catalogue%entries(e))
-            call examine(entry, run%domain, key_of(config, e), findings)
+            call examine(entry, cycle%domain, key_of(config, e), findings)
             call say(pad(entry%name, name_width)//line_of(findings))
             single = single .or. findings%taylor%order == 2
             call add_fault(entry%name, findings%fault())
@@ -60,7 +58,7 @@ contains
          end associate
       end do
       if (single) call say(about_single)
-      if (communicator%ranks > 1) call compare_layouts(config, run, catalogue, error)
+      if (communicator%ranks > 1) call compare_layouts(catalogue, error)
       if (allocated(error)) return
       if (len(faults) > 0) then
          call run_error(error, config%namelist//': '//faults)
@@ -87,12 +85,10 @@ contains
       end subroutine add_fault
 
       !> The same operators on a domain that is whole on each rank must give the same bits.
-      subroutine compare_layouts(config, run, catalogue, error)
-         type(config_type), intent(in) :: config
-         type(run_type), intent(inout) :: run
+      subroutine compare_layouts(catalogue, error)
          type(catalogue_type), intent(in) :: catalogue
          type(error_type), allocatable, intent(out) :: error
-         type(run_type) :: run_whole
+         type(cycle_type) :: whole
          type(catalogue_type) :: catalogue_whole
          integer :: e
 
@@ -101,13 +97,14 @@ contains
             call say('layout: not compared, too large for each rank to hold the whole')
             return
          end if
-         call start_run(alone(), config, run_whole, error)
-         if (.not. allocated(error)) call list_operators(run_whole, catalogue_whole, error)
+         call whole%open(alone(), config, error)
+         if (.not. allocated(error)) call list_operators(whole, catalogue_whole, error)
          call communicator%agree(error)
          if (allocated(error)) return
          do e = 1, size(catalogue%entries)
-            if (.not. same_on_both(catalogue%entries(e), run%domain, catalogue_whole%entries(e), &
-                                   run_whole%domain, key_of(config, e))) then
+            if (.not. same_on_both(catalogue%entries(e), cycle%domain, &
+                                   catalogue_whole%entries(e), whole%domain, key_of(config, e))) &
+                then
                call add_fault(catalogue%entries(e)%name, 'its bits depend on the layout of ranks')
             end if
          end do
@@ -165,46 +162,34 @@ contains
 
    !> What a run is made of: its model, the observation operators of its first cycles, and what its
    !> analysis adds, in states that no observation has corrected.
-   subroutine list_operators(run, catalogue, error)
-      type(run_type), intent(inout) :: run
+   subroutine list_operators(cycle, catalogue, error)
+      type(cycle_type), intent(inout) :: cycle
       type(catalogue_type), intent(out) :: catalogue
       type(error_type), allocatable, intent(out) :: error
-      type(ensemble_type) :: ensemble
-      type(observations_type) :: observations
-      type(observations_type), allocatable :: past(:)
       real(wp), allocatable :: start(:, :, :)
       class(operator_type), allocatable :: observe
       integer :: last
-      integer :: cycle
+      integer :: k
 
-      associate (config => run%config, domain => run%domain)
-         call begin_ensemble(run, ensemble, error)
+      associate (run => cycle%run, steps => cycle%run%setup%steps, cycles => cycle%config%cycles)
+         call cycle%begin_state(error)
          if (allocated(error)) return
-         start = ensemble%x(:, :, :1)
-         last = min(max(1, config%analysis%window), config%cycles)
-         call catalogue%add('model, one step', config%model, start)
-         if (config%steps > 1) call add_forecast('model, a cycle', 1)
+         start = run%ensemble%x(:, :, :1)
+         last = min(max(1, run%analysis%window), cycles)
+         call catalogue%add('model, one step', run%model, start)
+         if (steps > 1) call add_forecast('model, a cycle', 1)
          if (last > 1) call add_forecast('model, the window', last)
-         do cycle = 1, config%cycles
-            call config%model%forecast(domain, config%steps, ensemble%x)
-            call run%model_error%disturb_members(domain, cycle, ensemble%x)
-            call run%parameters%walk(domain, cycle, ensemble%x)
-            call run%truth%advance(domain, cycle, error)
-            call domain%communicator%agree(error)
+         do k = 1, cycles
+            call cycle%forecast(error)
             if (allocated(error)) return
-            call run%model_error%disturb_truth(domain, cycle, run%truth%x)
-            call run%source%observe(domain, cycle, run%truth%x, observations, error)
-            if (allocated(error)) return
-            call run%history%recall(cycle, past)
-            call run%history%remember(cycle, observations)
-            if (cycle <= cycles_listed .or. cycle >= last) then
-               call new_observation_operator(observations, domain, observe)
-               call catalogue%add('H, cycle '//to_text(cycle), observe, ensemble%x(:, :, :1))
+            if (k <= cycles_listed .or. k >= last) then
+               call new_observation_operator(run%observations, cycle%domain, observe)
+               call catalogue%add('H, cycle '//to_text(k), observe, run%ensemble%x(:, :, :1))
             end if
-            if (cycle >= last .and. config%analysis%is_due(cycle) .and. observations%total > 0) exit
+            if (k >= last .and. run%analysis%is_due(k) .and. run%observations%total > 0) exit
          end do
-         call config%analysis%list_operators(domain, min(cycle, config%cycles), past, &
-                                             observations, ensemble, catalogue)
+         call run%analysis%list_operators(cycle%domain, min(k, cycles), run%past, &
+                                          run%observations, run%ensemble, catalogue)
       end associate
 
    contains
@@ -212,30 +197,10 @@ contains
       subroutine add_forecast(name, cycles)
          character(len=*), intent(in) :: name
          integer, intent(in) :: cycles
+         integer :: steps
 
-         call catalogue%add(name, new_repetition(run%config%model, cycles*run%config%steps), &
-                            start, cycles*run%config%steps)
+         steps = cycles*cycle%run%setup%steps
+         call catalogue%add(name, new_repetition(cycle%run%model, steps), start, steps)
       end subroutine add_forecast
    end subroutine list_operators
-
-   !> The state at cycle 0, as a new run begins.
-   subroutine begin_ensemble(run, ensemble, error)
-      type(run_type), intent(inout) :: run
-      type(ensemble_type), intent(inout) :: ensemble
-      type(error_type), allocatable, intent(out) :: error
-
-      associate (config => run%config, domain => run%domain)
-         ensemble%members = config%ensemble%members
-         allocate (ensemble%x(domain%n, config%model%components_in, ensemble%members))
-         ensemble%parameters = config%model%parameters
-         allocate (ensemble%carried(0))
-         call config%analysis%carry_along(domain, ensemble)
-         call run%truth%begin(domain, error)
-         call domain%communicator%agree(error)
-         if (allocated(error)) return
-         call first_ensemble(run, ensemble)
-         call config%analysis%take_first(ensemble)
-         call config%analysis%prepare(domain, config%model)
-      end associate
-   end subroutine begin_ensemble
 end module da_cycle_checks

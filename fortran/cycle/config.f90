@@ -7,9 +7,11 @@ module da_cycle_config
    use da_base_text, only: to_text
    use da_analysis_factory, only: known_analyses, read_analysis, document_analyses
    use da_analysis_type, only: analysis_type
-   use da_cycle_observation_source, only: observation_source_config, read_observation_source
+   use da_run_observation_source, only: observation_source_config, read_observation_source
    use da_cycle_output_name, only: default_output
-   use da_cycle_truth, only: truth_config, read_truth
+   use da_run_setup, only: setup_type
+   use da_run_truth, only: truth_config, read_truth
+   use da_diagnostics_all, only: diagnostics_type
    use da_ensemble_initialise, only: ensemble_config, read_ensemble
    use da_ensemble_model_error, only: model_error_config, read_model_error
    use da_ensemble_parameters, only: parameters_config, read_parameters
@@ -18,12 +20,9 @@ module da_cycle_config
    use da_model_factory, only: known_models, read_model, read_truth_model, document_models
    use da_model_type, only: model_type
    use da_roles_networks, only: networks_config, read_networks
-   use da_verification_impact, only: impact_config, read_impact
-   use da_verification_settings, only: verification_config, verified_run_type, &
-      read_verification
    implicit none
    private
-   public :: config_type, read_config, default_namelist
+   public :: config_type, read_config, default_namelist, setup_of
 
    character(len=7), parameter :: known_ends(2) = [character(len=7) :: 'end', 'restart']
 
@@ -49,8 +48,7 @@ module da_cycle_config
       type(parameters_config) :: parameters
       type(networks_config) :: networks
       type(run_file_config) :: output
-      type(verification_config) :: verification
-      type(impact_config) :: impact
+      type(diagnostics_type) :: diagnostics
       integer :: checkpoint_every = 1000
       character(len=:), allocatable :: checkpoint
       class(model_type), allocatable :: model
@@ -98,15 +96,11 @@ contains
       if (allocated(error)) return
       call read_networks(namelists, config%networks, error)
       if (allocated(error)) return
-      call read_verification(namelists, verified_run(config), config%verification, error)
+      call config%diagnostics%configure(namelists, setup_of(config), .false., error)
       if (allocated(error)) return
-      if (config%analysis%tells_impact) then
-         call read_impact(namelists, verified_run(config), config%impact, error)
-         if (allocated(error)) return
-      end if
       call read_output(namelists, config, error)
       if (allocated(error)) return
-      config%output%impact = config%impact%wanted()
+      config%output%impact = config%diagnostics%judges()
       config%output%weights = config%analysis%weighs_observations()
       config%binding = namelists%effective
       call read_checkpointing(namelists, config, error)
@@ -149,10 +143,7 @@ contains
       namelists%alternative = .false.
       call document_analyses(namelists)
       call read_networks(namelists, config%networks, error)
-      call read_verification(namelists, verified_run(config), config%verification, error)
-      namelists%alternative = .true.
-      call read_impact(namelists, verified_run(config), config%impact, error)
-      namelists%alternative = .false.
+      call config%diagnostics%configure(namelists, setup_of(config), .true., error)
       call read_output(namelists, config, error)
       call read_checkpointing(namelists, config, error)
    end subroutine document
@@ -201,18 +192,23 @@ contains
       call namelists%close_group(error)
    end subroutine read_cycle
 
-   pure function verified_run(config) result(run)
+   !> What the parts of a run must agree with.
+   pure function setup_of(config) result(setup)
       type(config_type), intent(in) :: config
-      type(verified_run_type) :: run
+      type(setup_type) :: setup
 
-      run%has_truth = config%truth%source /= 'none'
-      run%seed = config%seed
-      run%members = config%ensemble%members
-      if (allocated(config%model)) run%points = config%model%points
-      run%cycles = config%cycles
-      run%burn_in = config%burn_in
-      run%interval = config%interval
-   end function verified_run
+      if (allocated(config%namelist)) setup%namelist = config%namelist
+      setup%truth_file = config%truth%file
+      setup%has_truth = config%truth%source /= 'none'
+      setup%seed = config%seed
+      setup%members = config%ensemble%members
+      if (allocated(config%model)) setup%points = config%model%points
+      setup%cycles = config%cycles
+      setup%burn_in = config%burn_in
+      setup%interval = config%interval
+      setup%steps = config%steps
+      if (allocated(config%analysis)) setup%tells_impact = config%analysis%tells_impact
+   end function setup_of
 
    subroutine read_output(namelists, config, error)
       type(namelists_type), intent(inout) :: namelists
@@ -279,16 +275,6 @@ contains
       end if
       call check_restart(file, config, error)
       if (allocated(error)) return
-      call check_study(file, config, error)
-      if (allocated(error)) return
-      associate (every => config%analysis%diagnosed%every)
-         if (config%cycles/every <= config%burn_in/every) then
-            call input_error(error, file//': &diagnostics every = '//to_text(every)// &
-                             ': no minimisation after burn_in = '//to_text(config%burn_in)// &
-                             ' of '//to_text(config%cycles)//' cycles is looked at')
-            return
-         end if
-      end associate
       call count_steps(file, config%interval, config%model, config%model%name, config%steps, error)
       if (allocated(error)) return
       config%analysis%steps = config%steps
@@ -340,30 +326,6 @@ contains
                           "would reach beyond the restart; leave it at 'end'")
       end if
    end subroutine check_restart
-
-   !> Points and cycles of a study must be among the run's.
-   subroutine check_study(file, config, error)
-      character(len=*), intent(in) :: file
-      type(config_type), intent(in) :: config
-      type(error_type), allocatable, intent(out) :: error
-
-      associate (studied => config%analysis%studied)
-         if (.not. studied%wanted()) return
-         if (maxval(studied%points) >= config%model%points) then
-            call input_error(error, file//': &study points = '//to_text(maxval(studied%points))// &
-                             ': the last point is '//to_text(config%model%points - 1))
-         else if (studied%number_before(config%cycles + 1) == 0 .or. studied%every &
-                  > config%cycles) then
-            call input_error(error, file//': &study: none of its cycles is among the run''s '// &
-                             to_text(config%cycles))
-         else if (size(studied%cycles) > 0) then
-            if (maxval(studied%cycles) > config%cycles .or. minval(studied%cycles) < 1) then
-               call input_error(error, file//': &study cycles: they must lie between 1 and '// &
-                                'cycles = '//to_text(config%cycles)//' in &cycle')
-            end if
-         end if
-      end associate
-   end subroutine check_study
 
    subroutine count_steps(file, interval, model, group, steps, error)
       character(len=*), intent(in) :: file

@@ -2,117 +2,82 @@
 !> observations alone, or the filter with a new first ensemble.
 module da_cycle_loss
    use, intrinsic :: ieee_arithmetic, only: ieee_value, ieee_quiet_nan, ieee_is_nan
-   use, intrinsic :: iso_fortran_env, only: output_unit
    use da_base_kinds, only: wp
-   use da_base_domain, only: domain_type
-   use da_base_error, only: error_type, run_error, status_lost
+   use da_base_error, only: error_type, status_lost
    use da_base_text, only: to_text
-   use da_cycle_config, only: config_type
-   use da_cycle_past_truth, only: carried_truth
-   use da_cycle_progress, only: progress_type
-   use da_cycle_start, only: run_type, first_ensemble
-   use da_ensemble_type, only: ensemble_type
+   use da_cycle_state, only: cycle_state_type
    use da_observation_type, only: observations_type, qc_assimilated, qc_operator_failed
-   use da_verification_record, only: record_type
-   use da_verification_scores, only: analysis_spread
+   use da_run_past_truth, only: carried_truth
    use da_verification_tables, only: tables_type
    implicit none
    private
-   public :: add_restart_table, is_finite, check_truth, begin_again, lose, lost_before, &
-      report_loss, end_lost
+   public :: declare_restarts, begin_restarts, begin_again, lose, lost_before, &
+      news_of_loss, end_lost
 
    character(len=*), parameter :: table_restarted = 'restarted'
 
 contains
 
    !> A run that restarts its filter tells in which cycles.
-   subroutine add_restart_table(config, tables)
-      type(config_type), intent(in) :: config
+   subroutine declare_restarts(on_loss, tables)
+      character(len=*), intent(in) :: on_loss
       type(tables_type), intent(inout) :: tables
+      integer :: place
 
-      if (config%on_loss /= 'restart') return
-      call tables%add_table(table_restarted, 'whether the ensemble was drawn anew, as it was '// &
-                            'not finite any more: 1 or 0')
-      tables%tables(size(tables%tables))%rows = 0
-   end subroutine add_restart_table
+      if (on_loss /= 'restart') return
+      call tables%add_table(place, table_restarted, 'whether the ensemble was drawn anew, as '// &
+                            'it was not finite any more: 1 or 0')
+   end subroutine declare_restarts
 
-   !> Whether mean or spread mean anything: what lies beyond all bounds of a climate is on its way
-   !> to infinity, and would leave no mean score to a filter that goes on.
-   pure function is_finite(values) result(yes)
-      real(wp), intent(in) :: values(:, :)
-      logical :: yes
-      real(wp), parameter :: farthest = 1.0e6_wp
+   !> It has not been restarted yet.
+   subroutine begin_restarts(tables)
+      type(tables_type), intent(inout) :: tables
+      integer :: place
 
-      yes = all(abs(values) <= farthest)
-   end function is_finite
+      place = tables%place_of(table_restarted)
+      if (place > 0) tables%tables(place)%rows = 0
+   end subroutine begin_restarts
 
-   !> A truth that is not finite is no filter's fault: this rank's error.
-   subroutine check_truth(run, cycle, error)
-      type(run_type), intent(in) :: run
-      integer, intent(in) :: cycle
-      type(error_type), allocatable, intent(inout) :: error
-      integer :: i
-
-      if (allocated(error)) return
-      do i = 1, size(run%truth%x, 3)
-         if (is_finite(run%truth%x(:, :, i))) cycle
-         call run_error(error, 'cycle '//to_text(cycle)//': the truth is not finite any more '// &
-                        '(is its model''s dt too long?)')
-         return
-      end do
-   end subroutine check_truth
-
-   !> A first ensemble in place of the background of `cycle`, drawn with numbers of its own, around
-   !> the truth of now where the first one stood around that of cycle 0; what the scheme carries
+   !> A first ensemble in place of the background of this cycle, drawn with numbers of its own,
+   !> around the truth of now where the first one stood around that of cycle 0; what the scheme carries
    !> begins anew as well.
-   subroutine begin_again(run, cycle, ensemble, tables)
-      type(run_type), intent(inout) :: run
-      integer, intent(in) :: cycle
-      type(ensemble_type), intent(inout) :: ensemble
-      type(tables_type), intent(inout) :: tables
+   subroutine begin_again(self)
+      class(cycle_state_type), intent(inout) :: self
 
-      call forget_analysis(ensemble)
-      deallocate (ensemble%carried)
-      allocate (ensemble%carried(0))
-      call run%config%analysis%carry_along(run%domain, ensemble)
-      call first_ensemble(run, ensemble, cycle)
-      call run%config%analysis%take_first(ensemble)
-      call tables%put(table_restarted, cycle, [1.0_wp])
+      call self%run%ensemble%forget_analysis()
+      deallocate (self%run%ensemble%carried)
+      allocate (self%run%ensemble%carried(0))
+      call self%run%analysis%carry_along(self%domain, self%run%ensemble)
+      call self%run%first_ensemble(self%domain)
+      associate (tables => self%record%tables)
+         call tables%put(tables%place_of(table_restarted), [1.0_wp])
+      end associate
    end subroutine begin_again
 
    !> From the cycle in which the ensemble is lost on: no number of it is known.
-   subroutine lose(cycle, ensemble, means, sds, past, observations, record)
-      integer, intent(in) :: cycle
-      type(ensemble_type), intent(inout) :: ensemble
-      real(wp), intent(inout) :: means(:, :, :)
-      real(wp), intent(inout) :: sds(:, :, :)
-      type(observations_type), intent(inout) :: past(:)
-      type(observations_type), intent(inout) :: observations
-      type(record_type), intent(inout) :: record
+   subroutine lose(self)
+      class(cycle_state_type), intent(inout) :: self
       real(wp) :: unknown
-      integer :: t
       integer :: f
       integer :: k
 
       unknown = ieee_value(unknown, ieee_quiet_nan)
-      if (record%lost_at == 0) record%lost_at = cycle
-      call forget_analysis(ensemble)
-      ensemble%x = unknown
-      means = unknown
-      sds = unknown
-      do f = 1, size(ensemble%carried)
-         if (ensemble%carried(f)%name /= carried_truth) ensemble%carried(f)%x = unknown
+      if (self%record%lost_at == 0) self%record%lost_at = self%run%cycle
+      call self%run%ensemble%forget_analysis()
+      self%run%ensemble%x = unknown
+      do k = 1, size(self%run%estimates)
+         call self%run%estimates(k)%forget(self%run%ensemble%x, unknown)
       end do
-      do k = 1, size(past)
-         call lose_observations(past(k))
+      associate (carried => self%run%ensemble%carried)
+         do f = 1, size(carried)
+            if (carried(f)%name /= carried_truth) carried(f)%x = unknown
+         end do
+      end associate
+      do k = 1, size(self%run%past)
+         call lose_observations(self%run%past(k))
       end do
-      call lose_observations(observations)
-      record%series(cycle, :) = unknown
-      do t = 1, size(record%tables%tables)
-         associate (table => record%tables%tables(t))
-            if (mod(cycle, table%every) == 0) table%rows(:, cycle/table%every) = unknown
-         end associate
-      end do
+      call lose_observations(self%run%observations)
+      call self%record%tables%forget()
    end subroutine lose
 
    !> Observations that met no ensemble: H failed.
@@ -129,60 +94,48 @@ contains
       where (observations%qc == qc_assimilated) observations%qc = qc_operator_failed
    end subroutine lose_observations
 
-   !> What a scheme left to be taken up after its analysis.
-   pure subroutine forget_analysis(ensemble)
-      type(ensemble_type), intent(inout) :: ensemble
-
-      if (allocated(ensemble%notes)) deallocate (ensemble%notes)
-      if (allocated(ensemble%sd)) deallocate (ensemble%sd)
-   end subroutine forget_analysis
-
-   !> The cycle up to `done` in which the ensemble was lost, as the scores tell; 0: in none.
-   pure function lost_before(record, done) result(cycle)
-      type(record_type), intent(in) :: record
-      integer, intent(in) :: done
+   !> The cycle up to the last complete one in which the ensemble was lost, as the scores tell;
+   !> 0: in none.
+   pure function lost_before(self) result(cycle)
+      class(cycle_state_type), intent(in) :: self
       integer :: cycle
 
-      cycle = findloc(ieee_is_nan(record%series(:done, analysis_spread)), .true., dim=1)
+      associate (tables => self%record%tables)
+         associate (spread => tables%tables(tables%place_of('analysis_spread')))
+            cycle = findloc(ieee_is_nan(spread%rows(1, :self%head%cycle)), .true., dim=1)
+         end associate
+      end associate
    end function lost_before
 
-   !> A line for people where the ensemble was lost, or drawn anew for the first time.
-   subroutine report_loss(domain, cycle, record, progress)
-      type(domain_type), intent(in) :: domain
+   !> A line for people where the ensemble was lost, or drawn anew for the first time; else empty.
+   function news_of_loss(self, cycle) result(text)
+      class(cycle_state_type), intent(in) :: self
       integer, intent(in) :: cycle
-      type(record_type), intent(in) :: record
-      type(progress_type), intent(in) :: progress
+      character(len=:), allocatable :: text
 
-      if (.not. domain%communicator%is_root()) return
-      if (record%lost_at == cycle) then
-         call say('the truth and its observations go on alone')
-      else if (record%restarts(cycle) == 1 .and. record%restarts(cycle - 1) == 0) then
-         call say('the filter goes on from a new first ensemble, as after any other loss')
-      end if
-
-   contains
-
-      subroutine say(what)
-         character(len=*), intent(in) :: what
-
-         call progress%end_line()
-         write (output_unit, '(a)') 'cycle '//to_text(cycle)//': the ensemble is not finite '// &
-            'any more; '//what
-         flush (output_unit)
-      end subroutine say
-   end subroutine report_loss
+      text = ''
+      associate (record => self%record)
+         if (record%lost_at == cycle) then
+            text = 'the truth and its observations go on alone'
+         else if (record%restarts(cycle) == 1 .and. record%restarts(cycle - 1) == 0) then
+            text = 'the filter goes on from a new first ensemble, as after any other loss'
+         end if
+      end associate
+      if (len(text) > 0) text = 'cycle '//to_text(cycle)//': the ensemble is not finite any '// &
+                                'more; '//text//new_line('a')
+   end function news_of_loss
 
    !> How a run ends whose ensemble was lost: its file is whole, and its status tells.
-   subroutine end_lost(config, record, error)
-      type(config_type), intent(in) :: config
-      type(record_type), intent(in) :: record
+   subroutine end_lost(self, error)
+      class(cycle_state_type), intent(in) :: self
       type(error_type), allocatable, intent(out) :: error
 
-      if (record%lost_at == 0) return
+      if (self%record%lost_at == 0) return
       allocate (error)
       error%status = status_lost
-      error%message = config%namelist//': cycle '//to_text(record%lost_at)//': the ensemble is '// &
-                      'not finite any more (is the model''s dt too long, or has the filter '// &
-                      'diverged?); '//config%output%path//' is complete, without it from there on'
+      error%message = self%config%namelist//': cycle '//to_text(self%record%lost_at)// &
+                      ': the ensemble is not finite any more (is the model''s dt too long, or '// &
+                      'has the filter diverged?); '//self%config%output%path//' is complete, '// &
+                      'without it from there on'
    end subroutine end_lost
 end module da_cycle_loss

@@ -7,7 +7,6 @@ module da_cycle_memory
    use da_base_text, only: to_text
    use da_cycle_config, only: config_type
    use da_io_run_memory, only: run_file_memory
-   use da_verification_scores, only: scores_kept
    implicit none
    private
    public :: check_memory
@@ -18,10 +17,11 @@ module da_cycle_memory
 contains
 
    !> A rank's ensemble must be countable, and what the rank needs find room in memory; `rows` are
-   !> the most observations of a cycle, on all ranks.
-   subroutine check_memory(config, domain, rows, error)
+   !> the most observations of a cycle, on all ranks, `scores` the values of all tables.
+   subroutine check_memory(config, domain, scores, rows, error)
       type(config_type), intent(in) :: config
       type(domain_type), intent(in) :: domain
+      real(wp), intent(in) :: scores
       integer(i8), intent(in) :: rows
       type(error_type), allocatable, intent(out) :: error
       real(wp) :: needed
@@ -44,7 +44,7 @@ contains
                           ' members are more than a rank can count: use more ranks')
          return
       end if
-      needed = bytes_needed(config, domain, values, observations)
+      needed = bytes_needed(config, domain, scores, values, observations)
       if (needed <= left) return
       write (numbers, '(f0.2," GiB; ",f0.2)') needed/gibibyte, left/gibibyte
       call input_error(error, config%namelist//': ensemble, observations and scores of a rank '// &
@@ -53,9 +53,10 @@ contains
    end subroutine check_memory
 
    !> A lower bound for this rank, of which it comes close where it is large.
-   function bytes_needed(config, domain, values, observations) result(bytes)
+   function bytes_needed(config, domain, scores, values, observations) result(bytes)
       type(config_type), intent(in) :: config
       type(domain_type), intent(in) :: domain
+      real(wp), intent(in) :: scores
       real(wp), intent(in) :: values
       real(wp), intent(in) :: observations
       real(wp) :: bytes
@@ -67,14 +68,11 @@ contains
       real(wp) :: during_cycle
       real(wp) :: during_output
 
-      held = values*(1 + carried_ensembles(config)) &
-             + real(config%cycles, wp)*(scores_kept + config%verification%numbers_a_cycle() &
-                                        + config%impact%numbers_a_cycle() &
-                                        + config%analysis%diagnosed%numbers_a_cycle()) &
+      held = values*(1 + carried_ensembles(config)) + scores &
              + observations*numbers_an_observation*config%analysis%history
-      during_cycle = values*config%analysis%copies + fields*values/config%ensemble%members &
+      during_cycle = values*(config%analysis%copies + config%diagnostics%copies()) &
+                     + fields*values/config%ensemble%members &
                      + observations*(numbers_an_observation + config%ensemble%members)
-      if (config%verification%copies_ensemble()) during_cycle = during_cycle + values
       during_output = 0
       if (config%checkpoint_every > 0 .and. config%checkpoint_every < config%cycles) then
          during_output = values

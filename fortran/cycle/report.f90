@@ -10,7 +10,6 @@ module da_cycle_report
    use da_base_timer, only: phase_names
    use da_cycle_config, only: config_type
    use da_verification_record, only: record_type, statistics_type
-   use da_verification_scores, only: scores_kept, score_names
    implicit none
    private
    public :: report_start, report_end
@@ -43,30 +42,18 @@ contains
    end subroutine report_start
 
    !> Scores with their errors, time by phase and memory. Collective.
-   subroutine report_end(domain, config, record, has_score, cycles, seconds)
+   subroutine report_end(domain, config, record, cycles, seconds)
       type(domain_type), intent(in) :: domain
       type(config_type), intent(in) :: config
       type(record_type), intent(in) :: record
-      logical, intent(in) :: has_score(scores_kept)
       integer, intent(in) :: cycles
       real(wp), intent(in) :: seconds
       real(wp), dimension(size(phase_names) + 1) :: largest
-      type(statistics_type) :: stats
-      integer :: s
       integer :: p
 
       largest = [domain%timer%seconds, peak_memory()]
       call domain%communicator%maxima(largest)
       if (.not. domain%communicator%is_root()) return
-      write (output_unit, '(/,a)') pad('score', 31)//'mean   std error       maximum   (cycles '// &
-         to_text(min(config%burn_in, config%cycles) + 1)//'-'//to_text(config%cycles)//')'
-      do s = 1, scores_kept
-         if (.not. has_score(s)) cycle
-         stats = record%statistics(s, config%cycles)
-         if (ieee_is_nan(stats%mean)) cycle
-         write (output_unit, '(a,f14.4,f12.4,f14.4)') pad(trim(score_names(s)), 21), stats%mean, &
-            stats%standard_error, stats%maximum
-      end do
       call report_tables(record)
       write (output_unit, '(/,a)') 'time by phase       seconds   ms a cycle   (largest over ranks)'
       do p = 1, size(phase_names)
@@ -79,31 +66,43 @@ contains
       write (output_unit, '(a)') 'written: '//config%output%path
    end subroutine report_end
 
-   !> Means of the tables that are worth it, a line a column.
+   !> Means of what is worth it, a line a column; what is not known in any cycle is left out.
    subroutine report_tables(record)
       type(record_type), intent(in) :: record
-      integer, parameter :: width = 41
+      integer, parameter :: width = 36
       type(statistics_type) :: stats
-      character(len=:), allocatable :: label
       integer :: t
       integer :: c
+
+      write (output_unit, '(/,a)') pad('score', width)//'          mean   std error'// &
+         '       maximum   (cycles '//to_text(min(record%burn_in, record%cycles) + 1)//'-'// &
+         to_text(record%cycles)//')'
+      do t = 1, size(record%tables%tables)
+         associate (table => record%tables%tables(t))
+            if (.not. table%reported .or. all(ieee_is_nan(table%rows))) cycle
+            do c = 1, table%columns
+               stats = record%statistics(t, c, record%cycles)
+               write (output_unit, '(a,f14.4,f12.4,f14.4)') pad(label_of(record, t, c), width), &
+                  stats%mean, stats%standard_error, stats%maximum
+            end do
+         end associate
+      end do
+   end subroutine report_tables
+
+   !> A column's name: the table's, and where the column lies on each axis of its first dimension.
+   pure function label_of(record, table, column) result(label)
+      type(record_type), intent(in) :: record
+      integer, intent(in) :: table
+      integer, intent(in) :: column
+      character(len=:), allocatable :: label
       integer :: a
 
-      associate (axes => record%tables%axes, tables => record%tables%tables)
-         if (any(tables%reported)) write (output_unit, '(a)') ''
-         do t = 1, size(tables)
-            if (.not. tables(t)%reported) cycle
-            do c = 1, size(tables(t)%rows, 1)
-               label = trim(tables(t)%name)
-               do a = 1, size(axes)
-                  if (axes(a)%dimension /= tables(t)%dimensions(1)) cycle
-                  label = label//', '//trim(axes(a)%name)//' '//to_text(axes(a)%values(c))
-               end do
-               stats = record%table_statistics(t, c, record%cycles)
-               write (output_unit, '(a,f14.4,f12.4)') pad(label, width), stats%mean, &
-                  stats%standard_error
-            end do
-         end do
-      end associate
-   end subroutine report_tables
+      label = trim(record%tables%tables(table)%name)
+      do a = 1, size(record%tables%axes)
+         associate (axis => record%tables%axes(a))
+            if (axis%dimension /= record%tables%tables(table)%dimensions(1)) cycle
+            label = label//', '//trim(axis%name)//' '//to_text(axis%values(column))
+         end associate
+      end do
+   end function label_of
 end module da_cycle_report

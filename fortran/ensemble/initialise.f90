@@ -4,13 +4,13 @@ module da_ensemble_initialise
    use da_base_domain, only: domain_type
    use da_base_error, only: error_type
    use da_base_namelists, only: namelists_type
-   use da_base_random, only: random_key_type, normals
+   use da_base_random, only: random_key_type, normals, stream_ensemble
    use da_ensemble_type, only: ensemble_type
    use da_ensemble_parameters, only: parameters_type
    use da_model_type, only: model_type
    implicit none
    private
-   public :: ensemble_config, read_ensemble, draw_from_attractor, perturb, draw_normal_field
+   public :: ensemble_config, read_ensemble, draw_first, draw_from_attractor, draw_normal_field
 
    character(len=16), parameter :: known_origins(2) = [character(len=16) :: 'climatology', 'truth']
 
@@ -53,6 +53,32 @@ contains
       end if
       call namelists%close_group(error)
    end subroutine read_ensemble
+
+   !> The members at cycle 0, or of a new beginning at a later cycle, as `&ensemble` says; truth(n,
+   !> components, :) is that of then.
+   subroutine draw_first(config, model, domain, seed, cycle, truth, parameters, ensemble)
+      type(ensemble_config), intent(in) :: config
+      class(model_type), intent(in) :: model
+      type(domain_type), intent(inout) :: domain
+      integer, intent(in) :: seed
+      integer, intent(in) :: cycle
+      real(wp), intent(in) :: truth(:, :, :)
+      type(parameters_type), intent(in) :: parameters
+      type(ensemble_type), intent(inout) :: ensemble
+      type(random_key_type) :: key
+      integer :: states
+
+      states = ensemble%states()
+      key = random_key_type(seed, stream_ensemble, cycle)
+      if (config%initial == 'truth') then
+         call perturb(domain, key, truth(:, :states, 1), config%initial_sd, &
+                      ensemble%x(:, :states, :))
+         call model%set_parameters(domain, ensemble%x)
+         call parameters%begin(domain, ensemble%x)
+      else
+         call draw_from_attractor(model, domain, key, config%spin_up, ensemble%x, parameters)
+      end if
+   end subroutine draw_first
 
    !> States of the model after `spin_up` time units from random fields, each member its own, with
    !> the model's own parameters or the first guesses of those that are estimated.

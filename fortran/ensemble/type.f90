@@ -34,6 +34,7 @@ module da_ensemble_type
       procedure :: states
       procedure :: carry
       procedure :: place_of
+      procedure :: forget_analysis
    end type ensemble_type
 
 contains
@@ -97,6 +98,14 @@ contains
       one%values = values
       self%notes = [self%notes, one]
    end subroutine note
+
+   !> What the last analysis left to be taken up after it.
+   pure subroutine forget_analysis(self)
+      class(ensemble_type), intent(inout) :: self
+
+      if (allocated(self%notes)) deallocate (self%notes)
+      if (allocated(self%sd)) deallocate (self%sd)
+   end subroutine forget_analysis
 
    !> Where the field of that name stands in `carried`; 0: there is none.
    pure function place_of(self, name) result(place)

@@ -21,14 +21,12 @@ module da_io_run_file
    use da_io_netcdf_status, only: expect_written
    use da_io_parallel_path, only: parallel_path
    use da_io_run_layout, only: run_file_config, run_description_type, define_layout, file_format, &
-      write_coordinates, write_statistics, fields_of, field_names, statistic_names
+      write_coordinates, fields_of, field_names, statistic_names
    use da_io_seal, only: header_digest
-   use da_io_table_file, only: define_tables, write_axes, read_tables, write_tables, &
-      write_table_statistics
+   use da_io_table_file, only: write_axes, read_tables, write_tables, write_table_statistics
    use da_io_written, only: written_type, begin_written, check_header, verify_written
    use da_observation_type, only: observations_type
    use da_verification_record, only: record_type
-   use da_verification_scores, only: scores_kept, score_names
    implicit none
    private
    public :: run_file_type, partial_name
@@ -38,14 +36,11 @@ module da_io_run_file
       integer, private :: id = -1
       integer, private :: cycles = 0
       integer, private :: fields = 0
-      integer, private :: score_variables(scores_kept) = -1
       integer, private :: members_variable = -1
-      integer, private :: scores_written = 0
+      !> Of the tables.
+      integer, private :: cycles_written = 0
       !> By this rank, of the variables.
       type(written_type), private :: written
-      logical, private :: has_score(scores_kept) = .true.
-      logical, private :: has_truth = .false.
-      real(wp), private :: lost_above = 1
       type(field_buffer_type), private :: field_buffer
       type(field_buffer_type), private :: carried_buffer
       type(feedback_buffer_type), private :: feedback_buffer
@@ -90,9 +85,8 @@ contains
                               ior(nf90_clobber, format), MPI_INFO_NULL%MPI_VAL, self%id)
       call expect_written(status, partial_name(config%path), 'cannot be created', error)
       if (.not. allocated(error)) then
-         call define_layout(self%id, format, domain, config, run, error)
-         call define_tables(self%id, config%path, record, error)
-         call write_losses(self%id, config%path, run%has_truth, run%lost_above, 0, record, error)
+         call define_layout(self%id, format, domain, config, run, record, error)
+         call write_losses(self%id, config%path, 0, record, error)
          call expect_written(nf90mpi_enddef(self%id), config%path, 'cannot be laid out', error)
          if (.not. allocated(error)) call begin_written(self%id, config%path, self%written, error)
          if (.not. allocated(error)) call prepare(self, domain, run, error)
@@ -114,7 +108,6 @@ contains
       type(record_type), intent(inout) :: record
       type(error_type), allocatable, intent(out) :: error
       integer :: status
-      integer :: score
 
       self%config = config
       self%written = written
@@ -132,16 +125,8 @@ contains
       end if
       if (.not. allocated(error)) call prepare(self, domain, run, error)
       if (.not. allocated(error)) then
-         do score = 1, scores_kept
-            if (.not. self%has_score(score)) cycle
-            call expect_written(nf90mpi_get_var_all(self%id, self%score_variables(score), &
-                                                    record%series(:done, score), &
-                                                    start=[1_MPI_OFFSET_KIND], &
-                                                    count=[int(done, MPI_OFFSET_KIND)]), &
-                                config%path, 'the scores so far cannot be read', error)
-         end do
          call read_tables(self%id, config%path, done, record%tables, error)
-         self%scores_written = done
+         self%cycles_written = done
       end if
       if (.not. allocated(error)) call write_axes_of_run(self, domain, run, record, error)
       if (.not. domain%communicator%is_root()) self%written%variables = checksum_type()
@@ -168,18 +153,8 @@ contains
       type(domain_type), intent(in) :: domain
       type(run_description_type), intent(in) :: run
       type(error_type), allocatable, intent(inout) :: error
-      integer :: score
 
       self%cycles = run%cycles
-      self%has_score = run%has_score
-      self%has_truth = run%has_truth
-      self%lost_above = run%lost_above
-      do score = 1, scores_kept
-         if (.not. self%has_score(score)) cycle
-         call expect_written(nf90mpi_inq_varid(self%id, trim(score_names(score)), &
-                                               self%score_variables(score)), self%config%path, &
-                             'has no variable '//trim(score_names(score)), error)
-      end do
       if (self%config%fields_every > 0) then
          self%fields = fields_of(run)
          call new_field_buffer(self%id, self%config%path, field_names(:self%fields), domain, &
@@ -270,10 +245,6 @@ contains
       integer, intent(in) :: done
       type(record_type), intent(in) :: record
       type(error_type), allocatable, intent(out) :: error
-      real(wp), allocatable :: series(:)
-      integer(MPI_OFFSET_KIND) :: count
-      integer :: last
-      integer :: score
 
       call domain%timer%start(phase_output)
       if (self%config%fields_every > 0) then
@@ -283,21 +254,9 @@ contains
       if (self%config%feedback .and. .not. allocated(error)) then
          call self%feedback_buffer%flush(self%written%variables, error)
       end if
-      last = merge(done, self%scores_written, domain%communicator%is_root())
-      count = last - self%scores_written
-      do score = 1, scores_kept
-         if (.not. self%has_score(score)) cycle
-         series = record%series(self%scores_written + 1:last, score)
-         call self%written%variables(self%score_variables(score))%add(series, &
-               self%scores_written + 1_i8)
-         call expect_written(nf90mpi_put_var_all(self%id, self%score_variables(score), series, &
-                                                 start=[self%scores_written + 1_MPI_OFFSET_KIND], &
-                                                 count=[count]), &
-                             self%config%path, 'scores cannot be written', error)
-      end do
-      call write_tables(self%id, self%config%path, self%scores_written, done, record%tables, &
+      call write_tables(self%id, self%config%path, self%cycles_written, done, record%tables, &
                         domain%communicator%is_root(), self%written%variables, error)
-      self%scores_written = done
+      self%cycles_written = done
       call domain%communicator%agree(error)
       call domain%timer%stop()
    end subroutine flush_run_file
@@ -347,20 +306,13 @@ contains
       !> It must outlast a power cut.
       logical, intent(in) :: durable
       type(error_type), allocatable, intent(out) :: error
-      integer :: score
       logical :: renamed
 
       call self%flush(domain, self%cycles, record, error)
       if (allocated(error)) return
       call domain%timer%start(phase_output)
-      do score = 1, scores_kept
-         if (.not. self%has_score(score)) cycle
-         call write_statistics(self%id, self%score_variables(score), record%statistics(score, &
-               self%cycles), self%config%path, error)
-      end do
       call write_table_statistics(self%id, self%config%path, record, error)
-      call write_losses(self%id, self%config%path, self%has_truth, self%lost_above, self%cycles, &
-                        record, error)
+      call write_losses(self%id, self%config%path, self%cycles, record, error)
       if (durable .and. domain%communicator%ranks > 1) then
          call expect_written(nf90mpi_sync(self%id), self%config%path, 'cannot be written', error)
       end if

@@ -17,12 +17,12 @@ module da_io_run_layout
    use da_io_seal, only: format_version
    use da_observation_kinds, only: kinds_listed, known_kinds, kind_names
    use da_observation_type, only: qc_codes, qc_meanings
-   use da_verification_record, only: statistics_type
-   use da_verification_scores, only: scores_kept, score_names, score_meanings
+   use da_io_table_file, only: define_tables
+   use da_verification_record, only: record_type
    implicit none
    private
    public :: run_file_config, run_description_type
-   public :: define_layout, file_format, write_coordinates, write_statistics, fields_of, field_names
+   public :: define_layout, file_format, write_coordinates, fields_of, field_names
    public :: statistic_names
    public :: field_background_mean, field_background_sd, field_analysis_mean, field_analysis_sd, &
       field_truth
@@ -64,13 +64,10 @@ module da_io_run_layout
       integer :: components = 1
       integer :: members = 1
       logical :: has_truth = .false.
-      !> Of the analysis RMSE: where a cycle counts as lost.
-      real(wp) :: lost_above = 1
       integer(i8) :: observations = 0
       !> Fields of one component that are carried beside the states, and what they mean.
       character(len=name_length), allocatable :: carried(:)
       character(len=meaning_length), allocatable :: carried_meanings(:)
-      logical :: has_score(scores_kept) = .true.
       character(len=:), allocatable :: version
       character(len=:), allocatable :: command
       character(len=:), allocatable :: namelist
@@ -107,12 +104,13 @@ contains
    end function file_format
 
    !> Dimensions, variables and attributes of a new file of this format.
-   subroutine define_layout(file, format, domain, config, run, error)
+   subroutine define_layout(file, format, domain, config, run, record, error)
       integer, intent(in) :: file
       integer, intent(in) :: format
       type(domain_type), intent(in) :: domain
       type(run_file_config), intent(in) :: config
       type(run_description_type), intent(in) :: run
+      type(record_type), intent(in) :: record
       type(error_type), allocatable, intent(inout) :: error
       integer :: time
       integer :: x
@@ -122,7 +120,6 @@ contains
       integer :: component
       integer :: row
       integer :: f
-      integer :: score
 
       call put_text(nf90_global, 'Conventions', 'CF-1.10')
       call put_text(nf90_global, 'title', run%title)
@@ -140,11 +137,7 @@ contains
       x = dimension('x', domain%total)
       call dates('', time, 'of the analysis')
       call coordinate('x', [x], 'grid point, counted from 0 round the periodic circle', '1', 'X')
-      do score = 1, scores_kept
-         if (.not. run%has_score(score)) cycle
-         call variable(trim(score_names(score)), [time], trim(score_meanings(score)))
-         call put_statistics(score_names(score), statistics_type(), run%burn_in)
-      end do
+      call define_tables(file, config%path, record, error)
       component = -1
       if (run%components > 1) component = dimension('component', run%components)
       if (config%fields_every > 0) then
@@ -305,18 +298,6 @@ contains
             all_dimensions = [dimensions(1), component, dimensions(2:)]
          end if
       end function with_component
-
-      subroutine put_statistics(name, statistics, burn_in)
-         character(len=*), intent(in) :: name
-         type(statistics_type), intent(in) :: statistics
-         integer, intent(in) :: burn_in
-         integer :: id
-
-         call expect_written(nf90mpi_inq_varid(file, trim(name), id), config%path, name, error)
-         call write_statistics(file, id, statistics, config%path, error)
-         call expect_written(nf90mpi_put_att(file, id, 'burn_in', burn_in), config%path, &
-                             'attribute burn_in', error)
-      end subroutine put_statistics
    end subroutine define_layout
 
    !> How many of the fields a run has: the truth is the last.
@@ -326,24 +307,6 @@ contains
 
       fields = merge(most_fields, most_fields - 1, run%has_truth)
    end function fields_of
-
-   !> A score's statistics over time, as attributes; they keep their size, so they can be written
-   !> again.
-   subroutine write_statistics(file, variable, statistics, path, error)
-      integer, intent(in) :: file
-      integer, intent(in) :: variable
-      type(statistics_type), intent(in) :: statistics
-      character(len=*), intent(in) :: path
-      type(error_type), allocatable, intent(inout) :: error
-
-      call expect_written(nf90mpi_put_att(file, variable, 'time_mean', statistics%mean), path, &
-                          'attribute time_mean', error)
-      call expect_written(nf90mpi_put_att(file, variable, 'standard_error', &
-                                          statistics%standard_error), path, &
-                          'attribute standard_error', error)
-      call expect_written(nf90mpi_put_att(file, variable, 'maximum', statistics%maximum), path, &
-                          'attribute maximum', error)
-   end subroutine write_statistics
 
    !> The values of times and x.
    subroutine write_coordinates(file, domain, config, run, error)

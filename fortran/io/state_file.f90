@@ -23,6 +23,7 @@ module da_io_state_file
       real(wp), allocatable, private :: kept(:, :)
    contains
       procedure :: read_state
+      procedure :: peek
    end type state_file_type
 
    integer, parameter :: values_ahead = 100000
@@ -139,7 +140,8 @@ contains
       end do
    end subroutine check_times
 
-   !> The state of cycle k (0: the initial one) on this rank's slab.
+   !> The state of cycle k (0: the initial one) on this rank's slab; some that follow are read with
+   !> it and kept.
    subroutine read_state(self, domain, cycle, x, error)
       class(state_file_type), intent(inout) :: self
       type(domain_type), intent(in) :: domain
@@ -148,16 +150,42 @@ contains
       type(error_type), allocatable, intent(out) :: error
       integer :: records
 
-      if (cycle < self%first_kept .or. cycle >= self%first_kept + size(self%kept, 2)) then
+      if (.not. holds(self, cycle)) then
          records = min(size(self%kept, 2), self%state%lengths(2) - cycle)
          call self%state%read_matrix([domain%first, cycle + 1], self%kept(:, :records), error)
          if (allocated(error)) return
          self%first_kept = cycle
       end if
-      x = self%kept(:, cycle - self%first_kept + 1)
+      call self%peek(domain, cycle, x, error)
+   end subroutine read_state
+
+   !> The state of any cycle; what is kept stays as it is.
+   subroutine peek(self, domain, cycle, x, error)
+      class(state_file_type), intent(in) :: self
+      type(domain_type), intent(in) :: domain
+      integer, intent(in) :: cycle
+      real(wp), intent(out) :: x(:)
+      type(error_type), allocatable, intent(out) :: error
+      real(wp) :: record(size(x), 1)
+
+      if (holds(self, cycle)) then
+         x = self%kept(:, cycle - self%first_kept + 1)
+      else
+         call self%state%read_matrix([domain%first, cycle + 1], record, error)
+         if (allocated(error)) return
+         x = record(:, 1)
+      end if
       if (.not. all(ieee_is_finite(x))) then
          call input_error(error, self%path//': state has missing values, or some that are not '// &
                           'finite, at record '//to_text(cycle)//': all are needed')
       end if
-   end subroutine read_state
+   end subroutine peek
+
+   pure function holds(self, cycle) result(yes)
+      class(state_file_type), intent(in) :: self
+      integer, intent(in) :: cycle
+      logical :: yes
+
+      yes = cycle >= self%first_kept .and. cycle < self%first_kept + size(self%kept, 2)
+   end function holds
 end module da_io_state_file

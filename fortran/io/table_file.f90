@@ -1,4 +1,4 @@
-!> The tables of verification in a run's output file.
+!> The scores and other tables of a run in its output file.
 module da_io_table_file
    use mpi_f08, only: MPI_OFFSET_KIND
    use pnetcdf, only: nf90mpi_def_dim, nf90mpi_def_var, nf90mpi_put_att, nf90mpi_inq_dimid, &
@@ -29,7 +29,7 @@ contains
 
       associate (axes => record%tables%axes, tables => record%tables%tables)
          do a = 1, size(axes)
-            id = dimension(axes(a)%dimension, size(axes(a)%values))
+            id = dimension(axes(a)%dimension, axes(a)%length)
             call variable(axes(a)%name, [id], axes(a)%meaning, id)
          end do
          do t = 1, size(tables)
@@ -191,7 +191,7 @@ contains
       integer :: c
 
       do c = 1, size(statistics)
-         if (done > 0) statistics(c) = record%table_statistics(table, c, done)
+         if (done > 0) statistics(c) = record%statistics(table, c, done)
       end do
       call put('time_mean', statistics%mean)
       call put('standard_error', statistics%standard_error)

@@ -1,18 +1,15 @@
-!> The scores of all cycles of a run, and their statistics over time.
+!> All that a run tells of its cycles, and statistics of it over time.
 module da_verification_record
    use, intrinsic :: ieee_arithmetic, only: ieee_value, ieee_quiet_nan, ieee_is_nan
    use da_base_kinds, only: wp
-   use da_verification_scores, only: scores_kept
    use da_verification_tables, only: tables_type
    implicit none
    private
-   public :: record_type, statistics_type, new_record, statistics_of
+   public :: record_type, statistics_type, statistics_of
 
-   !> series(cycle, score), and what else is verified.
    type :: record_type
       integer :: cycles = 0
       integer :: burn_in = 0
-      real(wp), allocatable :: series(:, :)
       type(tables_type) :: tables
       !> The cycle in which the ensemble was not finite any more, 0: in none.
       integer :: lost_at = 0
@@ -20,7 +17,6 @@ module da_verification_record
       procedure :: restarts
       procedure :: share_above
       procedure :: statistics
-      procedure :: table_statistics
    end type record_type
 
    !> Over the cycles after the burn-in.
@@ -33,30 +29,8 @@ module da_verification_record
 
 contains
 
-   pure subroutine new_record(cycles, burn_in, tables, self)
-      integer, intent(in) :: cycles
-      integer, intent(in) :: burn_in
-      type(tables_type), intent(in) :: tables
-      type(record_type), intent(out) :: self
-
-      self%cycles = cycles
-      self%burn_in = burn_in
-      self%tables = tables
-      allocate (self%series(cycles, scores_kept), source=0.0_wp)
-   end subroutine new_record
-
-   !> Statistics of one score after the first `done` cycles.
-   pure function statistics(self, score, done) result(stats)
-      class(record_type), intent(in) :: self
-      integer, intent(in) :: score
-      integer, intent(in) :: done
-      type(statistics_type) :: stats
-
-      stats = statistics_of(self%series(min(self%burn_in, done) + 1:done, score))
-   end function statistics
-
    !> Statistics of a table's column after the first `done` cycles, over the rows that can be known.
-   pure function table_statistics(self, table, column, done) result(stats)
+   pure function statistics(self, table, column, done) result(stats)
       class(record_type), intent(in) :: self
       integer, intent(in) :: table
       integer, intent(in) :: column
@@ -70,40 +44,35 @@ contains
          last = min(done/kept%every, kept%known_rows(column))
          stats = statistics_of(kept%rows(column, first:last))
       end associate
-   end function table_statistics
+   end function statistics
 
    !> How often the ensemble was drawn anew in the first `done` cycles, as table `restarted` tells.
    pure function restarts(self, done) result(number)
       class(record_type), intent(in) :: self
       integer, intent(in) :: done
       integer :: number
-      integer :: t
+      integer :: place
 
       number = 0
-      if (.not. allocated(self%tables%tables)) return
-      do t = 1, size(self%tables%tables)
-         if (self%tables%tables(t)%name == 'restarted') then
-            number = count(self%tables%tables(t)%rows(1, :done) > 0)
-         end if
-      end do
+      place = self%tables%place_of('restarted')
+      if (place > 0) number = count(self%tables%tables(place)%rows(1, :done) > 0)
    end function restarts
 
-   !> The share of the cycles after the burn-in, of the first `done`, in which a score lies above a
-   !> limit or is not known; NaN if there is none.
-   pure function share_above(self, score, limit, done) result(share)
+   !> The share of the cycles after the burn-in, of the first `done`, in which a table of one column
+   !> and a row a cycle lies above its limit or is not known; NaN if there is none.
+   pure function share_above(self, table, done) result(share)
       class(record_type), intent(in) :: self
-      integer, intent(in) :: score
-      real(wp), intent(in) :: limit
+      integer, intent(in) :: table
       integer, intent(in) :: done
       real(wp) :: share
       integer :: first
 
       first = min(self%burn_in, done) + 1
-      if (first > done) then
+      associate (kept => self%tables%tables(table))
          share = ieee_value(share, ieee_quiet_nan)
-      else
-         share = real(count(.not. self%series(first:done, score) <= limit), wp)/(done - first + 1)
-      end if
+         if (first <= done) share = real(count(.not. kept%rows(1, first:done) <= kept%lost_above), &
+                                         wp)/(done - first + 1)
+      end associate
    end function share_above
 
    !> Mean, its standard error (NaN for a single value), and the largest absolute value of a series;

@@ -7,53 +7,7 @@ module da_verification_scores
    use da_observation_type, only: observations_type, qc_assimilated, qc_evaluated, qc_merged
    implicit none
    private
-   public :: state_scores, observation_scores, score_names, score_meanings, scores_kept
-   public :: background_rmse, analysis_rmse, background_spread, analysis_spread
-   public :: background_bias, analysis_bias, innovation_chi2, observations_used, &
-      observations_rejected, inflation_mean, parameter_mean, parameter_spread, parameter_rmse, &
-      bias_mean, bias_spread, smoothed_rmse
-
-   integer, parameter :: background_rmse = 1
-   integer, parameter :: analysis_rmse = 2
-   integer, parameter :: background_spread = 3
-   integer, parameter :: analysis_spread = 4
-   integer, parameter :: background_bias = 5
-   integer, parameter :: analysis_bias = 6
-   integer, parameter :: innovation_chi2 = 7
-   integer, parameter :: observations_used = 8
-   integer, parameter :: observations_rejected = 9
-   integer, parameter :: inflation_mean = 10
-   integer, parameter :: parameter_mean = 11
-   integer, parameter :: parameter_spread = 12
-   integer, parameter :: parameter_rmse = 13
-   integer, parameter :: bias_mean = 14
-   integer, parameter :: bias_spread = 15
-   integer, parameter :: smoothed_rmse = 16
-   integer, parameter :: scores_kept = 16
-
-   character(len=21), parameter :: score_names(scores_kept) = [character(len=21) :: &
-      'background_rmse', 'analysis_rmse', 'background_spread', 'analysis_spread', &
-      'background_bias', &
-      'analysis_bias', 'innovation_chi2', 'observations_used', 'observations_rejected', &
-      'inflation_mean', 'parameter_mean', 'parameter_spread', 'parameter_rmse', &
-      'bias_mean', 'bias_spread', 'smoothed_rmse']
-   character(len=80), parameter :: score_meanings(scores_kept) = [character(len=80) :: &
-      'root mean square over space of background mean minus truth', &
-      'root mean square over space of analysis mean minus truth', &
-      'root of the background ensemble variance averaged over space', &
-      'root of the analysis ensemble variance averaged over space', &
-      'mean over space of background mean minus truth', &
-      'mean over space of analysis mean minus truth', &
-      'mean of squared innovation over background plus observation error variance', &
-      'number of observations assimilated, or evaluated where nothing is assimilated', &
-      'number of observations not used: missing, rejected or thinned', &
-      'mean over space of the adaptive inflation of the background variance', &
-      'mean over space of the analysis mean of the model''s parameter', &
-      'root of the analysis variance of that parameter averaged over space', &
-      'root mean square over space of its analysis mean minus truth', &
-      'analysis mean of the observations'' bias', &
-      'analysis standard deviation of that bias', &
-      'root mean square over space of the smoothed mean at the window''s start - truth']
+   public :: state_scores, observation_scores
 
 contains
 

@@ -4,14 +4,14 @@ module test_verification
    use da_base_error, only: error_type
    use da_base_kinds, only: wp, i8
    use da_base_random, only: random_key_type, normals, uniforms, stream_ranks
+   use da_base_namelists, only: namelists_type, new_namelists
+   use da_diagnostics_ensemble_scores, only: ensemble_scores_type
+   use da_run_type, only: run_type
    use da_verification_counts, only: count_ranks, count_events
    use da_verification_crps_kernels, only: crps_of_points, sort_columns
    use da_verification_forecast_scores, only: forecast_scores_type, score_forecast
-   use da_verification_layout, only: new_tables
-   use da_verification_members, only: verify_members
    use da_verification_regions, only: region_type, region_scores
-   use da_verification_settings, only: verification_config
-   use da_verification_tables, only: tables_type
+   use da_verification_tables, only: tables_type, new_tables
    use testing, only: testing_type
    implicit none
    private
@@ -116,7 +116,6 @@ contains
       type(testing_type), intent(inout) :: tests
       integer, parameter :: n = 53
       integer, parameter :: members = 7
-      type(verification_config) :: config
       type(domain_type) :: domain
       type(error_type), allocatable :: error
       type(tables_type) :: tables
@@ -124,15 +123,10 @@ contains
       real(wp), allocatable :: slab(:, :)
       real(wp), dimension(n) :: crps, fair
 
-      config%crps = .true.
-      config%members = members
-      allocate (config%thresholds(0), config%leads(0), config%regions(0))
       call new_domain(n, tests%communicator, domain, error)
-      call new_tables(config, .true., 1, 1.0_wp, 1, tables)
       x = field(n, members + 1, 3)
       slab = x(domain%first:domain%last, :)
-      call verify_members(config, domain, 1, 'background', 1, slab(:, 1), slab(:, 2:), tables)
-      call verify_members(config, domain, 1, 'analysis', 1, slab(:, 1), slab(:, 2:), tables)
+      call verify('crps = .true.', domain, slab(:, 1), slab(:, 2:), slab(:, 2:), tables)
       call crps_of_points(n, 1, members, x(:, 2:), x(:, 1), crps, fair)
       call tests%check_small(abs(row_of(tables, 'background_crps', 1) - sum(crps)/n), rounding, &
                              'mean of CRPS')
@@ -193,7 +187,6 @@ contains
       integer, parameter :: n = 70000
       integer, parameter :: members = 6
       real(wp), parameter :: errors = 4
-      type(verification_config) :: config
       type(domain_type) :: domain
       type(error_type), allocatable :: error
       type(tables_type) :: tables
@@ -202,16 +195,10 @@ contains
       real(wp) :: sd
       integer :: k
 
-      config%rank_histogram = .true.
-      config%members = members
-      allocate (config%thresholds(0), config%leads(0), config%regions(0))
       call new_domain(n, tests%communicator, domain, error)
-      call new_tables(config, .true., 1, 1.0_wp, 1, tables)
       x = field(n, members + 1, 31)
       x = x(domain%first:domain%last, :)
-      call verify_members(config, domain, 1, 'background', 1, x(:, 1), x(:, 2:), tables)
-      x(:, 2:) = 0.5_wp*x(:, 2:)
-      call verify_members(config, domain, 1, 'analysis', 1, x(:, 1), x(:, 2:), tables)
+      call verify('rank_histogram = .true.', domain, x(:, 1), x(:, 2:), 0.5_wp*x(:, 2:), tables)
       sd = sqrt(n*p*(1 - p))
       do k = 1, members + 1
          call tests%check_small(abs(row_of(tables, 'background_ranks', k) - n*p), errors*sd, &
@@ -231,7 +218,6 @@ contains
       integer, parameter :: n = 47
       integer, parameter :: members = 5
       real(wp), parameter :: threshold = 0.2_wp
-      type(verification_config) :: config
       type(domain_type) :: domain
       type(error_type), allocatable :: error
       type(tables_type) :: tables
@@ -256,11 +242,7 @@ contains
          brier = sum((real(above, wp)/members - merge(1, 0, happens))**2)/n
       end associate
       call tests%check(right, 'forecasts and occurrences of an event')
-      config%members = members
-      config%thresholds = [-1.0_wp, threshold]
-      allocate (config%leads(0), config%regions(0))
-      call new_tables(config, .true., 1, 1.0_wp, 1, tables)
-      call verify_members(config, domain, 1, 'background', 1, slab(:, 1), slab(:, 2:), tables)
+      call verify('thresholds = -1, 0.2', domain, slab(:, 1), slab(:, 2:), slab(:, 2:), tables)
       call tests%check_small(abs(row_of(tables, 'brier_score', 2) - brier), rounding, &
                              'Brier score')
       call tests%check(abs(row_of(tables, 'event_occurrences', 2*members + 2) - &
@@ -331,6 +313,39 @@ contains
                                  /sqrt(sum(mean**2)*sum(truth**2))), rounding, &
                              'correlation of a forecast')
    end subroutine test_forecast
+
+   !> What the diagnostic tells of a cycle, with these keys of `&verification`.
+   subroutine verify(keys, domain, truth, background, analysis, tables)
+      character(len=*), intent(in) :: keys
+      type(domain_type), intent(inout) :: domain
+      real(wp), intent(in) :: truth(:)
+      real(wp), intent(in) :: background(:, :)
+      real(wp), intent(in) :: analysis(:, :)
+      type(tables_type), intent(out) :: tables
+      type(ensemble_scores_type) :: scores
+      type(namelists_type) :: namelists
+      type(error_type), allocatable :: error
+      type(run_type) :: run
+
+      run%setup%points = domain%total
+      run%setup%members = size(background, 2)
+      run%truth%exists = .true.
+      run%truth%x = reshape(truth, [size(truth), 1, 1])
+      call new_namelists('&verification '//keys//' /', 'test.nml', namelists, error)
+      call namelists%open_group('verification', '')
+      call scores%configure(namelists, run%setup)
+      call namelists%close_group(error)
+      tables = new_tables(1)
+      call scores%declare(run, tables)
+      call tables%make_room()
+      run%cycle = 1
+      tables%cycle = 1
+      run%ensemble%members = size(background, 2)
+      run%ensemble%x = reshape(background, [size(truth), 1, size(background, 2)])
+      call scores%see_background(domain, run, tables, error)
+      run%ensemble%x = reshape(analysis, [size(truth), 1, size(background, 2)])
+      call scores%see_analysis(domain, run, tables, error)
+   end subroutine verify
 
    !> A column of the first row of a table.
    function row_of(tables, name, column) result(value)

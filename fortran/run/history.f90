@@ -2,12 +2,12 @@
 !>
 !> They are kept as they came from their source. No checkpoint holds them: after a restart they come
 !> from there again, a twin's from the truths that are carried.
-module da_cycle_history
+module da_run_history
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
    use da_base_error, only: error_type
-   use da_cycle_observation_source, only: observation_source_type
-   use da_cycle_past_truth, only: recall_truth
+   use da_run_observation_source, only: observation_source_type
+   use da_run_past_truth, only: recall_truth
    use da_ensemble_type, only: ensemble_type
    use da_observation_type, only: observations_type
    implicit none
@@ -81,4 +81,4 @@ contains
 
       slot = mod(cycle, size(self%kept)) + 1
    end function slot
-end module da_cycle_history
+end module da_run_history

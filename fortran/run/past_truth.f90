@@ -1,5 +1,5 @@
 !> The truth of some cycles back, against which the start of a window is scored.
-module da_cycle_past_truth
+module da_run_past_truth
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
    use da_ensemble_type, only: ensemble_type
@@ -103,4 +103,4 @@ contains
 
       slot = mod(cycle, window) + 1
    end function slot
-end module da_cycle_past_truth
+end module da_run_past_truth

@@ -1,5 +1,5 @@
 !> Where the observations of a cycle come from: made from the truth, or read from a file.
-module da_cycle_observation_source
+module da_run_observation_source
    use da_base_kinds, only: wp, i8
    use da_base_domain, only: domain_type
    use da_base_error, only: error_type, input_error
@@ -259,4 +259,4 @@ contains
          rows = max(rows, self%rows_before(cycle + 1) - self%rows_before(cycle))
       end do
    end function most_rows
-end module da_cycle_observation_source
+end module da_run_observation_source

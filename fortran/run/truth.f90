@@ -1,10 +1,12 @@
 !> The truth that a run is verified against: a run of its own model, a file, or nothing.
-module da_cycle_truth
+module da_run_truth
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
-   use da_base_error, only: error_type
+   use da_base_error, only: error_type, run_error
    use da_base_namelists, only: namelists_type
    use da_base_random, only: random_key_type, stream_truth
+   use da_base_text, only: to_text
+   use da_ensemble_estimate, only: is_finite
    use da_ensemble_initialise, only: draw_from_attractor
    use da_io_model_clock, only: model_clock_type
    use da_io_state_file, only: state_file_type, open_state_file
@@ -132,23 +134,32 @@ contains
       end if
    end subroutine begin
 
-   !> From the truth at the cycle before to that at `cycle`.
+   !> From the truth at the cycle before to that at `cycle`. A truth that is not finite is no
+   !> filter's fault: this rank's error.
    subroutine advance(self, domain, cycle, error)
       class(truth_type), intent(inout) :: self
       type(domain_type), intent(inout) :: domain
       integer, intent(in) :: cycle
       type(error_type), allocatable, intent(out) :: error
+      integer :: i
 
       if (allocated(self%model)) then
          call self%model%forecast(domain, self%steps, self%x)
       else if (allocated(self%file)) then
          call self%file%read_state(domain, cycle, self%x(:, 1, 1), error)
       end if
+      if (allocated(error)) return
+      do i = 1, size(self%x, 3)
+         if (is_finite(self%x(:, :, i))) cycle
+         call run_error(error, 'cycle '//to_text(cycle)//': the truth is not finite any more '// &
+                        '(is its model''s dt too long?)')
+         return
+      end do
    end subroutine advance
 
    !> From x, the truth at one cycle, to x at a later one; the truth itself stays where it is.
    subroutine look_ahead(self, domain, from, to, x, error)
-      class(truth_type), intent(inout) :: self
+      class(truth_type), intent(in) :: self
       type(domain_type), intent(inout) :: domain
       integer, intent(in) :: from
       integer, intent(in) :: to
@@ -158,7 +169,7 @@ contains
       if (allocated(self%model)) then
          call self%model%forecast(domain, (to - from)*self%steps, x)
       else if (allocated(self%file)) then
-         call self%file%read_state(domain, to, x(:, 1, 1), error)
+         call self%file%peek(domain, to, x(:, 1, 1), error)
       end if
    end subroutine look_ahead
 
@@ -169,4 +180,4 @@ contains
 
       yes = allocated(self%model)
    end function must_be_kept
-end module da_cycle_truth
+end module da_run_truth
