@@ -8,6 +8,7 @@ import ast
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -26,6 +27,7 @@ LAYERS = (
     "analysis",
     "verification",
     "io",
+    "roles",
     "run",
     "diagnostics",
     "cycle",
@@ -260,15 +262,18 @@ def test_exceptions_are_of_files_that_exist() -> None:
     assert {PROGRAM} | KNOW_MPI | MUTABLE.keys() | POINTERS.keys() | LONG_FILES.keys() <= names
 
 
-def test_the_build_lists_every_source() -> None:
-    """A file that no meson.build names would be compiled by nobody."""
-    built = [
-        (build.parent / name).relative_to(FORTRAN).as_posix()
-        for build in FORTRAN.rglob("meson.build")
-        for name in re.findall(r"'([\w/]+\.f90)'", build.read_text(encoding="utf-8"))
-        if name != "version.f90"
-    ]
-    assert sorted(built) == [source.name for source in repository_sources()]
+def test_the_build_finds_every_source() -> None:
+    """A file in a folder that the build does not look into would be compiled by nobody."""
+    build = (FORTRAN / "meson.build").read_text(encoding="utf-8")
+    layers = re.search(r"^layers = \[(.*)\]", build, re.MULTILINE)
+    assert layers is not None
+    folders = re.findall(r"'(\w+)'", layers[1])
+    assert folders == [layer for layer in LAYERS if layer != "app"]
+    listing = [sys.executable, FORTRAN / "sources.py", FORTRAN, *folders]
+    found = subprocess.run(listing, capture_output=True, text=True, check=True).stdout.split()
+    app = re.findall(r"'(\w+\.f90)'", (FORTRAN / "app/meson.build").read_text(encoding="utf-8"))
+    found += [f"app/{name}" for name in app if name != "version.f90"]
+    assert sorted(found) == [source.name for source in repository_sources()]
 
 
 def test_models_resemble_each_other_in_every_attribute() -> None:
@@ -287,6 +292,19 @@ def test_models_resemble_each_other_in_every_attribute() -> None:
     assert {"rounding", "parameters", "start_sd"} < attributes
     copied = re.findall(r"self%(\w+) = model%(\w+)\n", sources["model/type.f90"].text)
     assert {to for to, source in copied if to == source} == attributes
+
+
+def test_wrapped_models_pass_on_every_procedure() -> None:
+    """One that is not deferred, and `wrapped` forgets, would be the default of all models."""
+    sources = {source.name: source for source in repository_sources()}
+
+    def bound(name: str) -> set[str]:
+        statements = sources[name].statements()
+        return {bound[1] for s in statements if (bound := re.match(r"procedure ?:: ?(\w+)", s))}
+
+    asked = bound("operator/type.f90") | bound("model/type.f90")
+    assert {"rows", "set_parameters", "get_tendency"} <= asked
+    assert asked <= bound("model/wrapped.f90")
 
 
 GOOD = """!> A goto, a stop and a save in a comment are fine: 'use da_cycle_driver'.

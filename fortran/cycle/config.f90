@@ -8,7 +8,6 @@ module da_cycle_config
    use da_analysis_list, only: known_analyses, read_analysis, document_analyses
    use da_analysis_setup, only: analysis_setup_type
    use da_analysis_type, only: analysis_type
-   use da_cycle_networks, only: networks_config, read_networks
    use da_run_observation_source, only: observation_source_config, read_observation_source
    use da_cycle_output_name, only: default_output
    use da_run_setup, only: setup_type
@@ -21,6 +20,7 @@ module da_cycle_config
    use da_io_run_layout, only: run_file_config
    use da_model_list, only: known_models, read_model, read_truth_model, document_models
    use da_model_type, only: model_type
+   use da_roles_networks, only: networks_config, read_networks
    implicit none
    private
    public :: config_type, read_config, default_namelist, setup_of
@@ -68,6 +68,7 @@ contains
       type(config_type), intent(out) :: config
       type(error_type), allocatable, intent(out) :: error
       type(namelists_type) :: documentation
+      integer :: r
 
       call document(documentation)
       call namelists%check_known(documentation%known_groups, error)
@@ -113,11 +114,9 @@ contains
       config%namelist = namelists%file
       call resolve(namelists%file, config%truth%file)
       call resolve(namelists%file, config%observations%file)
-      call resolve(namelists%file, config%networks%model)
-      call resolve(namelists%file, config%networks%correction)
-      call resolve(namelists%file, config%networks%linear_model)
-      call resolve(namelists%file, config%networks%analysis)
-      call resolve(namelists%file, config%networks%observation)
+      do r = 1, size(config%networks%roles)
+         call resolve(namelists%file, config%networks%roles(r)%role%path)
+      end do
       call check_consistency(namelists%file, config, error)
    end subroutine read_config
 

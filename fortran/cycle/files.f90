@@ -30,19 +30,20 @@ contains
    subroutine input_files(config, files)
       type(config_type), intent(in) :: config
       type(file_type), allocatable, intent(out) :: files(:)
+      integer :: r
 
       allocate (files(0))
       call add(namelist_key, config%namelist)
       call add('&truth file', config%truth%file)
       call add('&observations file', config%observations%file)
       call add('&background file', config%analysis%covariance_file())
-      associate (networks => config%networks)
-         call add_network('model', networks%model, networks%model_sha256)
-         call add_network('correction', networks%correction, networks%correction_sha256)
-         call add_network('linear_model', networks%linear_model, networks%linear_model_sha256)
-         call add_network('observation', networks%observation, networks%observation_sha256)
-         call add_network('analysis', networks%analysis, networks%analysis_sha256)
-      end associate
+      do r = 1, size(config%networks%roles)
+         associate (role => config%networks%roles(r)%role)
+            if (.not. role%wanted()) cycle
+            call add('&networks '//role%key, role%path)
+            files(size(files))%sha256 = role%sha256
+         end associate
+      end do
 
    contains
 
@@ -52,16 +53,6 @@ contains
 
          if (len(path) > 0) call append(files, key, path, path)
       end subroutine add
-
-      subroutine add_network(key, path, sha256)
-         character(len=*), intent(in) :: key
-         character(len=*), intent(in) :: path
-         character(len=*), intent(in) :: sha256
-
-         if (len(path) == 0) return
-         call append(files, '&networks '//key, path, path)
-         files(size(files))%sha256 = sha256
-      end subroutine add_network
    end subroutine input_files
 
    !> What a run writes, by the names that it has in the end.

@@ -8,7 +8,9 @@ module da_cycle_network_checks
    use da_base_text, only: to_text, pad
    use da_network_contract, only: circle_type, circles_of, test_sample, test_circle, checks, &
       check_names
-   use da_network_network, only: network_type, device_type, read_network, load_network
+   use da_network_file, only: network_file_type, device_type, read_network_file, &
+      load_network_file
+   use da_roles_list, only: roles_of_files
    implicit none
    private
    public :: check_network
@@ -23,7 +25,7 @@ contains
       type(communicator_type), intent(in) :: communicator
       character(len=*), intent(in) :: path
       type(error_type), allocatable, intent(out) :: error
-      type(network_type) :: network
+      type(network_file_type) :: network
       type(device_type) :: device
       type(domain_type) :: domain
       type(circle_type), allocatable :: circles(:)
@@ -32,8 +34,8 @@ contains
 
       device%name = 'cpu'
       device%rank = communicator%rank
-      call read_network(communicator, path, '', network, error)
-      if (.not. allocated(error)) call load_network(device, network, error)
+      call read_network_file(communicator, path, '', roles_of_files(), network, error)
+      if (.not. allocated(error)) call load_network_file(device, network, error)
       if (.not. allocated(error)) then
          points = circles_of(network, communicator%ranks)
          allocate (circles(0:size(points)))
@@ -52,7 +54,7 @@ contains
    end subroutine check_network
 
    subroutine print_table(network, ranks, circles)
-      type(network_type), intent(in) :: network
+      type(network_file_type), intent(in) :: network
       integer, intent(in) :: ranks
       type(circle_type), intent(in) :: circles(0:)
       character(len=:), allocatable :: line
@@ -62,7 +64,7 @@ contains
       associate (metadata => network%metadata, trained => network%metadata%trained)
          line = ', halo '//to_text(metadata%halo(1))//' and '//to_text(metadata%halo(2))
          if (metadata%points > 0) line = ', one circle of '//to_text(metadata%points)//' points'
-         call say(network%path//': role '//metadata%role//', '// &
+         call say(network%path//': role '//trim(metadata%role%name)//', '// &
                   trim(merge('float32', 'float64', network%torch%single))//', '// &
                   to_text(metadata%channels_in())//' channels in, '// &
                   to_text(metadata%channels_out())//' out, '//to_text(metadata%memory)// &

@@ -8,13 +8,13 @@ module da_cycle_open
    use da_cycle_background, only: hand_over_covariances
    use da_cycle_config, only: config_type, setup_of
    use da_cycle_memory, only: check_memory
-   use da_cycle_networks, only: take_network_model, take_network_analysis, &
-      take_network_observation
    use da_cycle_state, only: cycle_state_type
-   use da_cycle_trained_for, only: setting_type, new_setting
    use da_ensemble_model_error, only: new_model_error
    use da_ensemble_parameters, only: new_parameters
    use da_operator_type, only: operator_type
+   use da_roles_networks, only: take_networks
+   use da_roles_trained_for, only: new_setting
+   use da_roles_type, only: parts_type
    use da_run_history, only: new_history
    use da_run_observation_source, only: new_observation_source
    use da_run_truth, only: new_truth
@@ -47,7 +47,7 @@ contains
       call hand_over_covariances(config, self%run%analysis, error)
       call communicator%agree(error)
       if (allocated(error)) return
-      call take_networks(self, observed_field, error)
+      call put_networks(self, observed_field, error)
       if (allocated(error)) return
       associate (run => self%run)
          run%model_error = new_model_error(config%model_error, config%model%points, &
@@ -83,34 +83,33 @@ contains
       call self%domain%communicator%agree(error)
    end subroutine check_room
 
-   !> Put networks in the places that they were given for.
-   subroutine take_networks(self, observed_field, error)
+   !> Networks in the places that they are given for.
+   subroutine put_networks(self, observed_field, error)
       class(cycle_state_type), intent(inout) :: self
       class(operator_type), allocatable, intent(out) :: observed_field
       type(error_type), allocatable, intent(out) :: error
-      type(setting_type) :: setting
+      type(parts_type) :: parts
 
-      associate (config => self%config, run => self%run)
-         if (len(config%networks%analysis) > 0 .and. &
-             (self%diagnostics%judges() .or. run%analysis%diagnosed%asks())) then
-            call input_error(error, config%namelist//': &networks analysis: a network tells '// &
-                             'nothing that &impact and &diagnostics ask for: leave them out')
-            return
-         end if
-         setting = new_setting(config%model, config%interval, config%observations)
-         call take_network_model(config%networks, config%namelist, self%domain, setting, &
-                                 run%model, run%setup%steps, self%notes, error)
-         if (allocated(error)) return
-         run%analysis%steps = run%setup%steps
-         call take_network_analysis(config%networks, config%namelist, self%domain, setting, &
-                                    config%ensemble%members, &
-                                    config%observations%gross_error_limit, run%model, &
-                                    run%analysis, self%notes, error)
-         if (allocated(error)) return
-         call take_network_observation(config%networks, config%namelist, self%domain, setting, &
-                                       run%model, observed_field, self%notes, error)
+      associate (config => self%config, run => self%run, observations => self%config%observations)
+         parts%namelist = config%namelist
+         parts%setting = new_setting(config%model, config%interval, observations%network, &
+                                     observations%kinds, observations%errors%sd, &
+                                     observations%source == 'file')
+         parts%members = config%ensemble%members
+         parts%gross_error_limit = observations%gross_error_limit
+         parts%judged = self%diagnostics%judges()
+         parts%steps = run%setup%steps
+         parts%notes = self%notes
+         call move_alloc(run%model, parts%model)
+         call move_alloc(run%analysis, parts%analysis)
+         call take_networks(self%config%networks, self%domain, parts, error)
+         call move_alloc(parts%model, run%model)
+         call move_alloc(parts%analysis, run%analysis)
+         call move_alloc(parts%observed_field, observed_field)
+         run%setup%steps = parts%steps
+         self%notes = parts%notes
       end associate
-   end subroutine take_networks
+   end subroutine put_networks
 
    subroutine open_truth(self, error)
       class(cycle_state_type), intent(inout) :: self

@@ -21,31 +21,25 @@ contains
       type(config_type), intent(in) :: config
       integer, intent(in) :: first
       character(len=:), allocatable :: analysis
+      integer :: r
 
       if (.not. domain%communicator%is_root()) return
       analysis = config%analysis_name
-      if (len(config%networks%analysis) > 0) analysis = 'a network'
+      if (any(config%networks%wanted() == 'analysis')) analysis = 'a network'
       write (output_unit, '(a)') config%title//': '//config%model_name//' with '// &
          to_text(domain%total)//' points, '//analysis//' with '// &
          to_text(config%ensemble%members)//' members, '//to_text(config%cycles)//' cycles of '// &
          to_text(config%interval)//', '//to_text(domain%communicator%ranks)// &
          trim(merge(' ranks', ' rank ', domain%communicator%ranks > 1))
-      call report_network('model', config%networks%model)
-      call report_network('correction', config%networks%correction)
-      call report_network('linear_model', config%networks%linear_model)
-      call report_network('observation', config%networks%observation)
-      call report_network('analysis', config%networks%analysis)
+      do r = 1, size(config%networks%roles)
+         associate (role => config%networks%roles(r)%role)
+            if (role%wanted()) write (output_unit, '(a)') 'network for '//role%key//': '//role%path
+         end associate
+      end do
       if (first > 1) write (output_unit, '(a)') 'goes on after cycle '//to_text(first - 1)// &
          ' from '//config%checkpoint
       flush (output_unit)
    end subroutine report_start
-
-   subroutine report_network(key, path)
-      character(len=*), intent(in) :: key
-      character(len=*), intent(in) :: path
-
-      if (len(path) > 0) write (output_unit, '(a)') 'network for '//key//': '//path
-   end subroutine report_network
 
    !> Scores with their errors, time by phase and memory. Collective.
    subroutine report_end(domain, config, record, cycles, seconds)

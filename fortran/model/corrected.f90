@@ -4,13 +4,13 @@ module da_model_corrected
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
    use da_model_type, only: model_type
-   use da_model_wrapped, only: wrapped_type
+   use da_model_wrapped, only: wrapped_model_type
    use da_operator_type, only: operator_type
    implicit none
    private
    public :: corrected_type, new_corrected
 
-   type, extends(wrapped_type) :: corrected_type
+   type, extends(wrapped_model_type) :: corrected_type
       class(operator_type), allocatable :: correction
       !> Steps of the physics between two corrections.
       integer :: steps = 1

@@ -8,7 +8,7 @@ module da_model_corrected_tendency
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
    use da_model_type, only: model_type
-   use da_model_wrapped, only: wrapped_type
+   use da_model_wrapped, only: wrapped_model_type
    use da_operator_type, only: operator_type
    implicit none
    private
@@ -19,7 +19,7 @@ module da_model_corrected_tendency
    real(wp), parameter :: ahead(stages) = [0.0_wp, 0.5_wp, 0.5_wp, 1.0_wp]
    real(wp), parameter :: weight(stages) = [1.0_wp, 2.0_wp, 2.0_wp, 1.0_wp]/6.0_wp
 
-   type, extends(wrapped_type) :: corrected_tendency_type
+   type, extends(wrapped_model_type) :: corrected_tendency_type
       !> f, and what is added to it.
       class(operator_type), allocatable :: physics
       class(operator_type), allocatable :: correction

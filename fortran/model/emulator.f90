@@ -3,13 +3,13 @@ module da_model_emulator
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
    use da_model_type, only: model_type
-   use da_model_wrapped, only: wrapped_type
+   use da_model_wrapped, only: wrapped_model_type
    use da_operator_type, only: operator_type
    implicit none
    private
    public :: emulator_type, new_emulator
 
-   type, extends(wrapped_type) :: emulator_type
+   type, extends(wrapped_model_type) :: emulator_type
       class(operator_type), allocatable :: increment
    contains
       procedure :: forward

@@ -4,12 +4,13 @@ module da_model_linearised
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
    use da_model_type, only: model_type
-   use da_model_wrapped, only: wrapped_type
+   use da_model_wrapped, only: wrapped_model_type
+   use da_operator_type, only: operator_type
    implicit none
    private
    public :: linearised_type, new_linearised
 
-   type, extends(wrapped_type) :: linearised_type
+   type, extends(wrapped_model_type) :: linearised_type
       !> Its step takes as long as `steps` of the nonlinear model, the original.
       class(model_type), allocatable :: linear
       integer :: steps = 1
@@ -18,6 +19,7 @@ module da_model_linearised
       procedure :: tl
       procedure :: ad
       procedure :: advance
+      procedure :: get_tendency
    end type linearised_type
 
 contains
@@ -73,4 +75,12 @@ contains
 
       call self%original%advance(domain, times*self%steps, x)
    end subroutine advance
+
+   !> The original's, as its forecasts are.
+   subroutine get_tendency(self, tendency)
+      class(linearised_type), intent(in) :: self
+      class(operator_type), allocatable, intent(out) :: tendency
+
+      call self%original%get_tendency(tendency)
+   end subroutine get_tendency
 end module da_model_linearised

@@ -24,8 +24,8 @@ module da_model_type
       integer :: parameters = 0
    contains
       procedure :: configure
-      procedure :: forecast
-      procedure :: resemble
+      procedure, non_overridable :: forecast
+      procedure, non_overridable :: resemble
       procedure :: set_parameters
       procedure :: get_tendency
       procedure(advance), deferred :: advance

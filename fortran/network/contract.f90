@@ -6,7 +6,7 @@ module da_network_contract
    use da_base_domain, only: domain_type, new_domain
    use da_base_error, only: error_type
    use da_base_random, only: random_key_type, stream_checks
-   use da_network_network, only: network_type, sample_difference, allowed_difference, &
+   use da_network_file, only: network_file_type, sample_difference, allowed_difference, &
       relative_difference
    use da_operator_catalogue, only: catalogue_type
    use da_operator_checks, only: random_field
@@ -54,7 +54,7 @@ contains
    !> that no number of ranks divides; all have a point for each rank. Of a network of one circle
    !> that one.
    function circles_of(network, ranks) result(points)
-      type(network_type), intent(in) :: network
+      type(network_file_type), intent(in) :: network
       integer, intent(in) :: ranks
       integer, allocatable :: points(:)
       integer :: many
@@ -85,7 +85,7 @@ contains
 
    !> The file's sample input gives its sample output.
    subroutine test_sample(network, circle, error)
-      type(network_type), intent(in) :: network
+      type(network_file_type), intent(in) :: network
       type(circle_type), intent(out) :: circle
       type(error_type), allocatable, intent(out) :: error
       real(wp), allocatable :: x(:, :, :)
@@ -100,7 +100,7 @@ contains
 
    !> All others on a circle of so many points; the same bits on any layout of ranks. Collective.
    subroutine test_circle(network, domain, circle, error)
-      type(network_type), intent(in) :: network
+      type(network_file_type), intent(in) :: network
       type(domain_type), intent(inout) :: domain
       type(circle_type), intent(out) :: circle
       type(error_type), allocatable, intent(out) :: error
@@ -138,7 +138,7 @@ contains
 
    !> Values that are finite; the circle cut as the ranks are, and elsewhere; each member by itself.
    subroutine test_pieces(network, domain, x, circle)
-      type(network_type), intent(in) :: network
+      type(network_file_type), intent(in) :: network
       type(domain_type), intent(in) :: domain
       real(wp), contiguous, intent(in) :: x(:, :, :)
       type(circle_type), intent(inout) :: circle
@@ -204,7 +204,7 @@ contains
 
    !> Members and directions, each channel as large as it is in the file's sample.
    subroutine draw(network, domain, many, x, dx, error)
-      type(network_type), intent(in) :: network
+      type(network_file_type), intent(in) :: network
       type(domain_type), intent(in) :: domain
       integer, intent(in) :: many
       real(wp), allocatable, intent(out) :: x(:, :, :)

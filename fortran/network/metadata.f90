@@ -6,16 +6,21 @@ module da_network_metadata
    use da_base_text, only: to_text
    implicit none
    private
-   public :: metadata_type, trained_for_type, read_metadata
+   public :: metadata_type, trained_for_type, file_role_type, read_metadata
    public :: form_increment, form_tendency
-   public :: role_analysis, role_model, role_correction, role_observation
 
-   character(len=*), parameter :: role_analysis = 'analysis'
-   character(len=*), parameter :: role_model = 'model'
-   character(len=*), parameter :: role_correction = 'correction'
-   character(len=*), parameter :: role_observation = 'observation'
-   character(len=11), parameter :: known_roles(4) = [character(len=11) :: &
-      role_analysis, role_model, role_correction, role_observation]
+   !> A role that a file may have, and which fields its networks take and give: those of the state,
+   !> and memory, unless this says otherwise.
+   type :: file_role_type
+      character(len=16) :: name = ''
+      !> H^T R^{-1} (y - H(x)) goes in beside the state, once in each interval between analyses.
+      logical :: sees_departures = .false.
+      !> The one field that observations are values of comes out.
+      logical :: gives_observed = .false.
+      !> What comes out may be a tendency.
+      logical :: may_be_tendency = .false.
+   end type file_role_type
+
    !> What a correction is added to: the state after a step, or dx/dt in each stage of it.
    character(len=*), parameter :: form_increment = 'increment'
    character(len=*), parameter :: form_tendency = 'tendency'
@@ -39,7 +44,7 @@ module da_network_metadata
    end type trained_for_type
 
    type :: metadata_type
-      character(len=:), allocatable :: role
+      type(file_role_type) :: role
       character(len=:), allocatable :: form
       !> Points that `forward` wants beyond either end of those it gives.
       integer :: halo(2) = 0
@@ -59,14 +64,17 @@ module da_network_metadata
 
 contains
 
-   !> The metadata of a file; `text` is what stands in it.
-   subroutine read_metadata(path, text, metadata, error)
+   !> The metadata of a file; `text` is what stands in it, `roles` are those that it may have.
+   subroutine read_metadata(path, text, roles, metadata, error)
       character(len=*), intent(in) :: path
       character(len=*), intent(in) :: text
+      type(file_role_type), intent(in) :: roles(:)
       type(metadata_type), intent(out) :: metadata
       type(error_type), allocatable, intent(out) :: error
       type(namelists_type) :: namelists
+      character(len=:), allocatable :: role
       integer :: format
+      integer :: r
 
       if (len_trim(text) == 0) then
          call input_error(error, path//': has no metadata (dacycle.nml in the archive): take '// &
@@ -77,11 +85,14 @@ contains
       call new_namelists(text, path//' (metadata)', namelists, error)
       if (allocated(error)) return
       format = 0
-      metadata%role = ''
+      role = ''
       metadata%form = form_increment
       call namelists%open_group('network', '')
       call namelists%get('format', format, '', minimum=1)
-      call namelists%get('role', metadata%role, '', known_roles)
+      call namelists%get('role', role, '', roles%name)
+      do r = 1, size(roles)
+         if (roles(r)%name == role) metadata%role = roles(r)
+      end do
       call namelists%get('form', metadata%form, '', known_forms)
       call namelists%get('halo_left', metadata%halo(1), '', minimum=0)
       call namelists%get('halo_right', metadata%halo(2), '', minimum=0)
@@ -89,9 +100,8 @@ contains
       call namelists%get('components', metadata%components, '', minimum=1)
       call namelists%get('memory', metadata%memory, '', minimum=0)
       call namelists%get('width', metadata%width, '', minimum=1)
-      if (metadata%form == form_tendency .and. metadata%role /= role_correction) then
-         call namelists%reject('form', "is that of a correction, not of the role '"// &
-                               metadata%role//"'")
+      if (metadata%form == form_tendency .and. .not. metadata%role%may_be_tendency) then
+         call namelists%reject('form', "is that of a correction, not of the role '"//role//"'")
       end if
       if (metadata%points > 0 .and. any(metadata%halo > 0)) then
          call namelists%reject('points', 'is that of a whole circle, which has no halo')
@@ -115,13 +125,12 @@ contains
       call namelists%close_group(error)
    end subroutine read_metadata
 
-   !> An analysis sees, beside the state, H^T R^{-1} (y - H(x)).
    pure function channels_in(self) result(channels)
       class(metadata_type), intent(in) :: self
       integer :: channels
 
       channels = self%components + self%memory
-      if (self%role == role_analysis) channels = channels + self%components
+      if (self%role%sees_departures) channels = channels + self%components
    end function channels_in
 
    pure function channels_out(self) result(channels)
@@ -129,6 +138,6 @@ contains
       integer :: channels
 
       channels = self%components + self%memory
-      if (self%role == role_observation) channels = 1
+      if (self%role%gives_observed) channels = 1
    end function channels_out
 end module da_network_metadata

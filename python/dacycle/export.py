@@ -17,6 +17,7 @@ from torch import Tensor
 from dacycle.errors import TrainingError
 from dacycle.model import lorenz96_torch as lorenz96
 from dacycle.network.file import DTYPES, Metadata, Sample, load, save
+from dacycle.network.roles import ROLES
 from dacycle.network.type import Network, wrap
 from dacycle.training.command import CONFIGURATION, open_training
 
@@ -67,19 +68,20 @@ def export_training(
     if progress.update == 0:
         raise TrainingError(f"{folder}: nothing has been learned yet")
     dtype = dtype or plan.training.dtype
-    interface = plan.kind.interface(loop.task.network, plan.tables)
     network = loop.task.network.to(dtype=DTYPES[dtype], device="cpu")
     network.periodic(False)
+    role = ROLES[plan.kind.role]
+    inputs = role.inputs(1, network.memory)
     metadata = Metadata(
         name=plan.name,
-        role=interface.role,
+        role=plan.kind.role,
         halo=network.halo,
-        inputs=interface.inputs,
-        outputs=interface.outputs,
+        inputs=inputs,
+        outputs=role.outputs(plan.kind.form(plan.tables), 1, network.memory),
         memory=network.memory,
         dtype=dtype,
         weights=sum(weight.numel() for weight in network.parameters()),
-        trained_for=dict(interface.trained_for),
+        trained_for=plan.kind.trained_for(plan.tables),
         scores={},
         configuration={
             **plan.as_tables(),
@@ -87,7 +89,7 @@ def export_training(
             "changes": [*progress.changes, *_finish(progress.finish)],
         },
         torch=torch.__version__,
-        sample=_sample(network, interface.inputs, DTYPES[dtype]),
+        sample=_sample(network, inputs, DTYPES[dtype]),
     )
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch, "network.pt")

@@ -26,6 +26,7 @@ from dacycle.errors import NetworkFileError, one_line
 from dacycle.export import sample_fields
 from dacycle.model import lorenz96_torch as lorenz96
 from dacycle.network.file import DTYPES, Metadata, load
+from dacycle.network.roles import ROLES, Role
 from dacycle.network.type import wrap
 
 __all__ = ["Check", "validate", "validation_table"]
@@ -145,9 +146,13 @@ def validation_table(title: str, checks: list[Check]) -> Table:
 
 
 def _counts(metadata: Metadata) -> Check:
-    """Channels of memory, by number and by name, in and out."""
-    counts = [names.count("memory") for names in (metadata.inputs, metadata.outputs)]
-    wrong = sum(count != metadata.memory for count in counts)
+    """Channels in and out that are not those of the role, with as much memory as is said."""
+    role = ROLES.get(metadata.role, Role())
+    components = metadata.inputs.count("state")
+    form = "tendency" if "tendency" in metadata.outputs else "increment"
+    wrong = int(metadata.role not in ROLES)
+    wrong += metadata.inputs != role.inputs(components, metadata.memory)
+    wrong += metadata.outputs != role.outputs(form, components, metadata.memory)
     return Check("metadata that contradict each other", wrong, 0)
 
 

@@ -12,10 +12,18 @@ module test_wrapped
    use da_model_lorenz96_tendency, only: new_lorenz96_tendency
    use da_model_state_part, only: state_part_type, new_state_part
    use da_model_type, only: model_type
+   use da_operator_type, only: operator_type
    use testing, only: testing_type
    implicit none
    private
    public :: test_wrapped_suite
+
+   !> A model that has another answer to everything that a model may be asked.
+   type, extends(lorenz96_forced_type) :: peculiar_type
+   contains
+      procedure :: rows
+      procedure :: get_tendency
+   end type peculiar_type
 
 contains
 
@@ -23,13 +31,13 @@ contains
       type(testing_type), intent(inout) :: tests
       integer, parameter :: points = 41
       type(domain_type) :: domain
-      type(lorenz96_forced_type) :: model
+      type(peculiar_type) :: model
       type(state_part_type) :: added
       type(error_type), allocatable :: error
 
       call new_domain(points, tests%communicator, domain, error)
-      model = new_lorenz96_forced(lorenz96_forced_config(n=points, forcing=9.0_wp, &
-                                  amplitude=2.0_wp, wave_number=3, dt=0.01_wp))
+      model%lorenz96_forced_type = new_lorenz96_forced(lorenz96_forced_config( &
+         n=points, forcing=9.0_wp, amplitude=2.0_wp, wave_number=3, dt=0.01_wp))
       ! Nothing at its default, which a copy that forgets it would have, too.
       model%start_sd = 3
       model%rounding = 1.0e-7_wp
@@ -46,7 +54,11 @@ contains
          class(model_type), intent(in) :: wrapped
          character(len=*), intent(in) :: what
          real(wp), dimension(domain%n, 2, 3) :: x, expected
+         class(operator_type), allocatable :: tendency
 
+         call tests%check(wrapped%rows(domain) == model%rows(domain), what//': rows')
+         call wrapped%get_tendency(tendency)
+         call tests%check(allocated(tendency) .eqv. what == 'linearised', what//': its tendency')
          call tests%check(wrapped%name == model%name, what//': name')
          call tests%check(wrapped%points == model%points, what//': points')
          call tests%check(wrapped%parameters == model%parameters, what//': parameters')
@@ -68,4 +80,19 @@ contains
          call tests%check(any(abs(x(:, 1, :) - expected(:, 1, :)) > 0), what//': a forecast')
       end subroutine check
    end subroutine test_wrapped_suite
+
+   pure function rows(self, domain) result(count)
+      class(peculiar_type), intent(in) :: self
+      type(domain_type), intent(in) :: domain
+      integer :: count
+
+      count = 2*domain%n
+   end function rows
+
+   subroutine get_tendency(self, tendency)
+      class(peculiar_type), intent(in) :: self
+      class(operator_type), allocatable, intent(out) :: tendency
+
+      tendency = new_lorenz96_tendency(self%forcing)
+   end subroutine get_tendency
 end module test_wrapped

@@ -1,15 +1,13 @@
-"""What a module is said to be: role, model and what its channels are."""
+"""What a module is said to be: its role, and what belongs to that."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dacycle.errors import NetworkFileError
+from dacycle.network.roles import FORMS, GIVES, ROLES
 
-__all__ = ["FORMS", "GIVES", "ROLES", "Settings"]
-
-ROLES = ("model", "correction", "analysis", "observation")
-GIVES = ("increment", "next")
-FORMS = ("increment", "tendency")
+__all__ = ["Settings"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,7 @@ class Settings:
 
     def check(self) -> None:
         """Raise for values that are not allowed, one by one and together."""
-        for name, known in (("role", ROLES), ("gives", GIVES), ("form", FORMS)):
+        for name, known in (("role", tuple(ROLES)), ("gives", GIVES), ("form", FORMS)):
             if getattr(self, name) not in known:
                 raise NetworkFileError(
                     f"{name} = {getattr(self, name)!r} (known: {', '.join(known)})"
@@ -50,23 +48,25 @@ class Settings:
             raise NetworkFileError(
                 f"interval = {self.interval} must be above 0, error_sd = {self.error_sd} not below"
             )
-        if self.gives == "next" and self.role in ("correction", "observation"):
-            raise NetworkFileError(
-                f"gives = 'next' is for a model or an analysis, not for a {self.role}"
-            )
-        if self.form == "tendency" and self.role != "correction":
-            raise NetworkFileError(f"form = 'tendency' is for a correction, not for a {self.role}")
+        role = ROLES[self.role]
+        if self.gives not in role.gives:
+            those = _those(role for role in ROLES if self.gives in ROLES[role].gives)
+            raise NetworkFileError(f"gives = '{self.gives}' is for {those}, not for a {self.role}")
+        if self.form not in role.forms:
+            those = _those(role for role in ROLES if self.form in ROLES[role].forms)
+            raise NetworkFileError(f"form = '{self.form}' is for {those}, not for a {self.role}")
         if self.form == "tendency" and self.memory > 0:
             raise NetworkFileError("a tendency has no memory: it is called four times a step")
 
     def inputs(self) -> tuple[str, ...]:
         """What each channel in is."""
-        seen = ["state"] * self.components
-        if self.role == "analysis":
-            seen += ["sensitivity"] * self.components
-        return tuple(seen + ["memory"] * self.memory)
+        return ROLES[self.role].inputs(self.components, self.memory)
 
     def outputs(self) -> tuple[str, ...]:
         """What each channel out is."""
-        given = ["observed"] if self.role == "observation" else [self.form] * self.components
-        return tuple(given + ["memory"] * self.memory)
+        return ROLES[self.role].outputs(self.form, self.components, self.memory)
+
+
+def _those(roles: Iterable[str]) -> str:
+    """`a model or an analysis`."""
+    return " or ".join(f"{'an' if role[0] in 'aeiou' else 'a'} {role}" for role in roles)

@@ -8,6 +8,7 @@ from typing import Any
 from dacycle.commands.arguments import Given, Parser
 from dacycle.commands.terminal import console, need_torch
 from dacycle.errors import NetworkFileError, one_line
+from dacycle.network.roles import FORMS, GIVES, ROLES
 
 __all__ = ["EXAMPLES", "SUMMARY", "add_arguments", "run"]
 
@@ -19,9 +20,6 @@ EXAMPLES = (
     "    --interval 0.05 -o networks"
 )
 
-ROLES = ("model", "correction", "analysis", "observation")
-"""As `dacycle.adoption.settings` has them, which needs PyTorch to be read."""
-
 
 def add_arguments(parser: Parser) -> None:
     """Those of `dacycle.export_module`."""
@@ -30,13 +28,13 @@ def add_arguments(parser: Parser) -> None:
     needed.add_argument("--role", choices=ROLES, required=True, help="that it takes in a run")
     needed.add_argument(
         "--gives",
-        choices=("increment", "next"),
+        choices=GIVES,
         default="increment",
         help="what is added to the state, or the new state itself (default: increment)",
     )
     needed.add_argument(
         "--form",
-        choices=("increment", "tendency"),
+        choices=FORMS,
         default="increment",
         help="of a correction: added after each interval, or to dx/dt (default: increment)",
     )

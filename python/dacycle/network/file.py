@@ -5,7 +5,7 @@ use, `sample_input` and `sample_output`. It carries two more files: `extra/dacyc
 of what `da_cycle` must know, and `extra/dacycle.json`, the metadata:
 
     format         2-part name and version of what follows: "dacycle network", 1
-    name, role     analysis, model, correction or observation
+    name, role     one of `dacycle.network.roles`
     halo           points on either side that `forward` wants and does not give back
     points         of the one circle that it is for, which `forward` gets as a whole; 0: any
     inputs         what each channel in is, outputs: what each channel out is
@@ -213,7 +213,7 @@ def _namelist(metadata: Metadata, width: int) -> str:
 
 
 def _observed(trained: dict[str, Any]) -> str:
-    """What was observed, as `fortran/cycle/trained_for.f90` says it of a run.
+    """What was observed, as `fortran/roles/trained_for.f90` says it of a run.
 
     Of an analysis which points, of an observation operator which kind; else it does not matter.
     """

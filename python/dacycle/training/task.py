@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from dacycle.network.type import Network
-from dacycle.training.interface import Interface
 
 __all__ = ["Tables", "Task"]
 
@@ -20,6 +19,8 @@ class Task(ABC):
     """A training in progress; its class is a kind of training, `dacycle train NAME`."""
 
     name: ClassVar[str]
+    role: ClassVar[str]
+    """Of its networks, one of `dacycle.network.roles`."""
     architectures: ClassVar[tuple[str, ...]]
     """That can do it, the usual one first."""
     tables: ClassVar[Mapping[str, type[Any]]]
@@ -50,8 +51,13 @@ class Task(ABC):
 
     @classmethod
     @abstractmethod
-    def interface(cls, network: Network, tables: Tables) -> Interface:
-        """What goes in and comes out, and where the network learned."""
+    def trained_for(cls, tables: Tables) -> dict[str, Any]:
+        """Setting of the system that networks learn in, by name."""
+
+    @classmethod
+    def form(cls, tables: Tables) -> str:
+        """What comes out for the state, of `dacycle.network.roles.FORMS`."""
+        return "increment"
 
     @classmethod
     @abstractmethod

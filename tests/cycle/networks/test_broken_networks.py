@@ -130,7 +130,7 @@ FILES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "unknown key": (metadata_of("halo = 8"), "&network halo is not a known key"),
     "unknown role": (
         script(Inner(), f"&network format = 1, role = 'forecast' /\n{TRAINED}"),
-        "&network role = 'forecast' is not known (known: analysis, model, correction, observation)",
+        "&network role = 'forecast' is not known (known: model, correction, observation, analysis)",
     ),
     "other format": (
         script(Inner(), f"&network format = 2, role = 'correction' /\n{TRAINED}"),

@@ -1,89 +1,57 @@
 """Trainings that take a second."""
 
+import json
 import subprocess
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-TINY = {
-    "dan": """
-[network]
-channels = 4
-layers = 1
-memory = 2
-[model]
-n = 12
-[twins]
-batch = 4
-cycles = 2
-reseed = 0.2
-test_batch = 2
-test_cycles = 5
-test_burn_in = 2
-test_cycles_long = 10
-[training]
-windows = 30
-learning_rate = 3e-3
-warm_up = 5
-report = 5
-test = 10
-checkpoint = 7
-""",
-    "emulator": """
-[network]
-channels = 4
-layers = 1
-[model]
-n = 12
-[emulator]
-leads = 2
-batch = 4
-test_batch = 2
-test_free = 5
-[training]
-windows = 30
-learning_rate = 3e-3
-warm_up = 5
-report = 5
-test = 10
-checkpoint = 7
-""",
-    "observation": """
-[network]
-channels = 4
-layers = 1
-kernel = 3
-[model]
-n = 12
-[observation]
-average_half_width = 1.0
-batch = 4
-test_batch = 2
-[training]
-windows = 30
-learning_rate = 3e-3
-warm_up = 5
-report = 5
-test = 10
-checkpoint = 7
-""",
-    "correction": """
-[network]
-bilinear = 4
-channels = 4
-[correction]
-run = "RUN"
-batch = 4
-[training]
-windows = 30
-learning_rate = 3e-3
-warm_up = 5
-report = 5
-test = 10
-checkpoint = 7
-""",
+from dacycle.network.factory import ARCHITECTURES
+from dacycle.training.list import kind as kind_of
+
+SMALL = {
+    "channels": 4,
+    "layers": 1,
+    "memory": 2,
+    "bilinear": 4,
+    "n": 12,
+    "batch": 4,
+    "cycles": 2,
+    "reseed": 0.2,
+    "leads": 2,
+    "average_half_width": 1.0,
+    "test_batch": 2,
+    "test_free": 5,
+    "test_cycles": 5,
+    "test_burn_in": 2,
+    "test_cycles_long": 10,
+    "run": "RUN",
 }
+"""What makes a training small, whatever its kind."""
+
+SHORT = """\
+[training]
+windows = 30
+learning_rate = 3e-3
+warm_up = 5
+report = 5
+test = 10
+checkpoint = 7
+"""
+
+
+def small(kind: str) -> str:
+    """A configuration of that kind, with those of its keys that are in `SMALL`."""
+    task = kind_of(kind)
+    tables = {"network": ARCHITECTURES[task.architectures[0]].settings, **task.tables}
+    lines = []
+    for name, table in tables.items():
+        keys = [key.name for key in fields(table) if key.name in SMALL]
+        lines += [f"[{name}]", *(f"{key} = {json.dumps(SMALL[key])}" for key in keys)]
+    return "\n".join([*lines, SHORT])
+
 
 NAMELIST = """
 &cycle cycles = 600, burn_in = 100, analysis = 'etkf' /
@@ -111,7 +79,7 @@ def run_with_model_error(program: Path, tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture
 def write_config(tmp_path: Path, run_with_model_error: Path) -> WriteConfig:
     def write(kind: str, *changes: tuple[str, str]) -> Path:
-        text = TINY[kind].replace("RUN", str(run_with_model_error))
+        text = small(kind).replace("RUN", str(run_with_model_error))
         for old, new in changes:
             assert old in text
             text = text.replace(old, new)

@@ -143,7 +143,7 @@ def test_an_observed_field_and_its_derivative_are_found(
     """A curve with a kink, of an average: within a minute near enough to be assimilated."""
     config = write_config(
         "observation",
-        ("channels = 4\nlayers = 1", "channels = 16\nlayers = 3"),
+        ("channels = 4\nlayers = 1", "channels = 16\nlayers = 3\nkernel = 3"),
         ("batch = 4", "batch = 64"),
         ("windows = 30", "windows = 300"),
         ("learning_rate = 3e-3", "learning_rate = 4e-3"),
@@ -161,7 +161,7 @@ def test_a_field_that_the_network_contains_is_found_to_rounding(
     """The square of an average is a quadratic stencil."""
     config = write_config(
         "observation",
-        ("channels = 4\nlayers = 1\nkernel = 3", "architecture = 'quadratic_stencil'"),
+        ("channels = 4\nlayers = 1", "architecture = 'quadratic_stencil'"),
         ("[observation]", "[observation]\ncurve = 'square'"),
         ("[training]", "[training]\ndtype = 'float64'"),
         ("batch = 4", "batch = 16"),

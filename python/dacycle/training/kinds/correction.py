@@ -30,7 +30,6 @@ from dacycle.network.factory import ARCHITECTURES
 from dacycle.network.type import Fields, Network
 from dacycle.option import option
 from dacycle.run_file import effective_namelist, open_run
-from dacycle.training.interface import Interface
 from dacycle.training.task import Tables, Task
 
 __all__ = ["TASK", "CorrectionTask"]
@@ -83,6 +82,7 @@ class CorrectionTask(Task):
     """Trains a correction; see the module."""
 
     name = "correction"
+    role = "correction"
     architectures = ("bilinear_cnn", "residual_cnn", "quadratic_stencil")
     tables: ClassVar = {"correction": Correction}
 
@@ -121,23 +121,24 @@ class CorrectionTask(Task):
             )
 
     @classmethod
-    def interface(cls, network: Network, tables: Tables) -> Interface:
-        """A state in, what is added out."""
+    def trained_for(cls, tables: Tables) -> dict[str, Any]:
+        """Where it learned."""
         setting = tables["correction"]
         analyses = _read(setting)
-        return Interface(
-            role="correction",
-            inputs=("state",),
-            outputs=(setting.form,),
-            trained_for={
-                "model": MODEL,
-                "n": analyses.fields.shape[1],
-                "forcing": analyses.forcing,
-                "dt": analyses.dt,
-                "steps": 1,
-                "form": setting.form,
-            },
-        )
+        return {
+            "model": MODEL,
+            "n": analyses.fields.shape[1],
+            "forcing": analyses.forcing,
+            "dt": analyses.dt,
+            "steps": 1,
+            "form": setting.form,
+        }
+
+    @classmethod
+    def form(cls, tables: Tables) -> str:
+        """As it is set."""
+        form: str = tables["correction"].form
+        return form
 
     @classmethod
     def new_network(cls, architecture: str, settings: Any, tables: Tables) -> Network:

@@ -33,7 +33,6 @@ from dacycle.model import lorenz96_torch as lorenz96
 from dacycle.network.factory import ARCHITECTURES
 from dacycle.network.type import Fields, Network
 from dacycle.option import option
-from dacycle.training.interface import Interface
 from dacycle.training.model import Model
 from dacycle.training.task import Tables, Task
 
@@ -100,6 +99,7 @@ class DanTask(Task):
     """Trains an analysis; see the module."""
 
     name = "dan"
+    role = "analysis"
     architectures = ("memory_cnn", "residual_cnn")
     tables: ClassVar = {"model": Model, "observations": Observations, "twins": Twins}
 
@@ -147,26 +147,20 @@ class DanTask(Task):
             )
 
     @classmethod
-    def interface(cls, network: Network, tables: Tables) -> Interface:
-        """What goes in and comes out, and where it learned."""
+    def trained_for(cls, tables: Tables) -> dict[str, Any]:
+        """Where it learned."""
         model, observations, twins = tables["model"], tables["observations"], tables["twins"]
-        memory = ("memory",) * network.memory
-        return Interface(
-            role="analysis",
-            inputs=("state", "sensitivity", *memory),
-            outputs=("increment", *memory),
-            trained_for={
-                "model": "lorenz96",
-                "n": model.n,
-                "forcing": model.forcing,
-                "dt": model.dt,
-                "steps": model.steps,
-                "every": observations.every,
-                "shift": observations.shift,
-                "error_sd": observations.sd,
-                "members": twins.members,
-            },
-        )
+        return {
+            "model": "lorenz96",
+            "n": model.n,
+            "forcing": model.forcing,
+            "dt": model.dt,
+            "steps": model.steps,
+            "every": observations.every,
+            "shift": observations.shift,
+            "error_sd": observations.sd,
+            "members": twins.members,
+        }
 
     @classmethod
     def new_network(cls, architecture: str, settings: Any, tables: Tables) -> Network:

@@ -27,7 +27,6 @@ from dacycle.network.factory import ARCHITECTURES
 from dacycle.network.runge_kutta import RungeKutta
 from dacycle.network.type import Fields, Network
 from dacycle.option import option
-from dacycle.training.interface import Interface
 from dacycle.training.model import Model
 from dacycle.training.task import Tables, Task
 
@@ -63,6 +62,7 @@ class EmulatorTask(Task):
     """Trains a model's step; see the module."""
 
     name = "emulator"
+    role = "model"
     architectures = ("residual_cnn", "bilinear_cnn", "quadratic_stencil")
     tables: ClassVar = {"model": Model, "emulator": Emulator}
 
@@ -83,22 +83,17 @@ class EmulatorTask(Task):
         self.truth = self._climatology(self.emulator.batch, random)
 
     @classmethod
-    def interface(cls, network: Network, tables: Tables) -> Interface:
-        """A state in, the increment of a step out."""
+    def trained_for(cls, tables: Tables) -> dict[str, Any]:
+        """Where it learned."""
         model, emulator = tables["model"], tables["emulator"]
-        return Interface(
-            role="model",
-            inputs=("state",),
-            outputs=("increment",),
-            trained_for={
-                "model": "lorenz96",
-                "n": model.n,
-                "forcing": model.forcing,
-                "dt": model.dt,
-                "steps": model.steps,
-                "form": emulator.form,
-            },
-        )
+        return {
+            "model": "lorenz96",
+            "n": model.n,
+            "forcing": model.forcing,
+            "dt": model.dt,
+            "steps": model.steps,
+            "form": emulator.form,
+        }
 
     @classmethod
     def new_network(cls, architecture: str, settings: Any, tables: Tables) -> Network:

@@ -26,7 +26,6 @@ from dacycle.network.factory import ARCHITECTURES
 from dacycle.network.type import Fields, Network
 from dacycle.observation.kinds_torch import CURVES, average
 from dacycle.option import option
-from dacycle.training.interface import Interface
 from dacycle.training.model import Model
 from dacycle.training.task import Tables, Task
 
@@ -62,6 +61,7 @@ class ObservationTask(Task):
     """Trains an observed field; see the module."""
 
     name = "observation"
+    role = "observation"
     architectures = ("residual_cnn", "bilinear_cnn", "quadratic_stencil")
     tables: ClassVar = {"model": Model, "observation": Observation}
 
@@ -104,24 +104,19 @@ class ObservationTask(Task):
             )
 
     @classmethod
-    def interface(cls, network: Network, tables: Tables) -> Interface:
-        """A state in, the observed field out."""
+    def trained_for(cls, tables: Tables) -> dict[str, Any]:
+        """Where it learned."""
         model, setting = tables["model"], tables["observation"]
-        return Interface(
-            role="observation",
-            inputs=("state",),
-            outputs=("observed",),
-            trained_for={
-                "model": "lorenz96",
-                "n": model.n,
-                "forcing": model.forcing,
-                "dt": model.dt,
-                "steps": model.steps,
-                "curve": setting.curve,
-                "average_half_width": setting.average_half_width,
-                **{key: getattr(setting, key) for key in PARAMETERS.get(setting.curve, ())},
-            },
-        )
+        return {
+            "model": "lorenz96",
+            "n": model.n,
+            "forcing": model.forcing,
+            "dt": model.dt,
+            "steps": model.steps,
+            "curve": setting.curve,
+            "average_half_width": setting.average_half_width,
+            **{key: getattr(setting, key) for key in PARAMETERS.get(setting.curve, ())},
+        }
 
     @classmethod
     def new_network(cls, architecture: str, settings: Any, tables: Tables) -> Network:

@@ -1,10 +1,9 @@
 !> What a run is, beside what a network was trained for: outside that it may do badly.
-module da_cycle_trained_for
+module da_roles_trained_for
    use da_base_kinds, only: wp
    use da_base_text, only: to_text, join
-   use da_run_observation_source, only: observation_source_config
    use da_model_type, only: model_type
-   use da_network_metadata, only: metadata_type, role_analysis, role_observation
+   use da_network_metadata, only: metadata_type
    use da_observation_kinds, only: kind_names, known_kinds
    use da_observation_network, only: network_config
    implicit none
@@ -27,21 +26,26 @@ module da_cycle_trained_for
 
 contains
 
-   function new_setting(model, interval, observations) result(self)
+   !> Of a run with this model, observed so; what its observations are is not known where they are
+   !> `from_file`.
+   function new_setting(model, interval, network, kinds, error_sd, from_file) result(self)
       class(model_type), intent(in) :: model
       real(wp), intent(in) :: interval
-      type(observation_source_config), intent(in) :: observations
+      type(network_config), intent(in) :: network
+      integer, intent(in) :: kinds(:)
+      real(wp), intent(in) :: error_sd
+      logical, intent(in) :: from_file
       type(setting_type) :: self
       integer :: k
 
       self%model = model%name
       self%forcing = model%forcing
       self%interval = interval
-      self%from_file = observations%source == 'file'
-      self%error_sd = observations%errors%sd
-      self%kinds = join(pack(kind_names, [(any(observations%kinds == known_kinds(k)), &
+      self%from_file = from_file
+      self%error_sd = error_sd
+      self%kinds = join(pack(kind_names, [(any(kinds == known_kinds(k)), &
                                            k=1, size(known_kinds))]))
-      self%observed = in_words(observations%network)
+      self%observed = in_words(network)
       if (self%kinds /= 'value') self%observed = self%observed//', of kind '//self%kinds
    end function new_setting
 
@@ -61,7 +65,7 @@ contains
             call add('for forcing = '//to_text(trained%forcing)//', here it is '// &
                      to_text(here%forcing))
          end if
-         if (metadata%role == role_analysis .and. differ(trained%interval, here%interval)) then
+         if (metadata%role%sees_departures .and. differ(trained%interval, here%interval)) then
             call add('for analyses each '//to_text(trained%interval)//', here each '// &
                      to_text(here%interval))
          end if
@@ -71,7 +75,7 @@ contains
                      ', here it is '//to_text(here%error_sd))
          end if
          if (trained%observed == 'any') return
-         if (metadata%role == role_observation) then
+         if (metadata%role%gives_observed) then
             if (trained%observed /= here%kinds) then
                call add("to stand for kind '"//trained%observed//"', observed is here '"// &
                         here%kinds//"'")
@@ -127,4 +131,4 @@ contains
       text = to_text(value)
       if (index(text, '.0', back=.true.) == len(text) - 1) text = text(:len(text) - 2)
    end function number
-end module da_cycle_trained_for
+end module da_roles_trained_for

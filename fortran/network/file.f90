@@ -1,6 +1,6 @@
 !> Networks from files: read once, checked against what is wanted of them and against themselves,
 !> and loaded from the bytes that were checked.
-module da_network_network
+module da_network_file
    use da_base_kinds, only: wp
    use da_base_communicator, only: communicator_type
    use da_base_error, only: error_type, input_error
@@ -8,13 +8,13 @@ module da_network_network
    use da_base_text, only: to_text
    use da_base_whole_file, only: read_whole_file
    use da_network_archive, only: archive_type, read_archive
-   use da_network_metadata, only: metadata_type, read_metadata
+   use da_network_metadata, only: metadata_type, file_role_type, read_metadata
    use da_network_operator, only: network_operator_type, new_network_operator
    use da_network_torch, only: torch_type, new_torch
    implicit none
    private
-   public :: network_type, device_type, read_network, load_network, test_sample_of, &
-      check_device
+   public :: network_file_type, device_type, read_network_file, load_network_file
+   public :: test_sample_of, check_device
    public :: sample_difference, allowed_difference, relative_difference
 
    !> Where networks run.
@@ -24,7 +24,7 @@ module da_network_network
       integer :: threads = 1
    end type device_type
 
-   type :: network_type
+   type :: network_file_type
       character(len=:), allocatable :: path
       character(len=digest_length) :: sha256 = ''
       !> What the file holds; given back once the network is loaded.
@@ -32,7 +32,7 @@ module da_network_network
       type(metadata_type) :: metadata
       type(network_operator_type) :: operator
       type(torch_type) :: torch
-   end type network_type
+   end type network_file_type
 
    !> Roundings that sums of some hundred terms, layer upon layer, may differ by when their order is
    !> another: 1e-4 in single precision.
@@ -41,13 +41,14 @@ module da_network_network
 contains
 
    !> What a file says of its network, the file being whole by its own checksums; nothing that it
-   !> holds is run. `wanted` is the sha256 that it must have; empty: any. Collective: one rank
-   !> reads, so that all have the same.
-   subroutine read_network(communicator, path, wanted, network, error)
+   !> holds is run. `wanted` is the sha256 that it must have; empty: any. `roles` are those
+   !> that it may have. Collective: one rank reads, so that all have the same.
+   subroutine read_network_file(communicator, path, wanted, roles, network, error)
       type(communicator_type), intent(in) :: communicator
       character(len=*), intent(in) :: path
       character(len=*), intent(in) :: wanted
-      type(network_type), intent(out) :: network
+      type(file_role_type), intent(in) :: roles(:)
+      type(network_file_type), intent(out) :: network
       type(error_type), allocatable, intent(out) :: error
       character(len=:), allocatable :: bytes
       logical :: exists
@@ -72,21 +73,21 @@ contains
       end if
       call read_archive(path, bytes, network%archive, error)
       if (allocated(error)) return
-      call read_metadata(path, network%archive%text('dacycle.nml'), network%metadata, error)
+      call read_metadata(path, network%archive%text('dacycle.nml'), roles, network%metadata, error)
       if (.not. allocated(error)) call wire(network)
-   end subroutine read_network
+   end subroutine read_network_file
 
    !> Make it ready to compute, which runs code that the file holds.
-   subroutine load_network(device, network, error)
+   subroutine load_network_file(device, network, error)
       type(device_type), intent(in) :: device
-      type(network_type), intent(inout) :: network
+      type(network_file_type), intent(inout) :: network
       type(error_type), allocatable, intent(out) :: error
 
       call new_torch(network%path, network%archive%bytes, device%name, device%rank, &
                      device%threads, network%torch, error)
       deallocate (network%archive%bytes)
       if (.not. allocated(error)) call wire(network)
-   end subroutine load_network
+   end subroutine load_network_file
 
    !> Its name; whether it is there, libtorch says when a network is loaded.
    subroutine check_device(path, device, error)
@@ -108,7 +109,7 @@ contains
    end subroutine check_device
 
    subroutine wire(network)
-      type(network_type), intent(inout) :: network
+      type(network_file_type), intent(inout) :: network
 
       associate (metadata => network%metadata)
          network%operator = new_network_operator(network%torch, metadata%halo, &
@@ -119,7 +120,7 @@ contains
 
    !> It must reproduce the sample that its file holds.
    subroutine test_sample_of(network, error)
-      type(network_type), intent(in) :: network
+      type(network_file_type), intent(in) :: network
       type(error_type), allocatable, intent(out) :: error
       real(wp) :: difference
 
@@ -134,7 +135,7 @@ contains
 
    !> Relative to the largest value.
    pure function allowed_difference(network) result(allowed)
-      type(network_type), intent(in) :: network
+      type(network_file_type), intent(in) :: network
       real(wp) :: allowed
 
       allowed = roundings*network%operator%rounding
@@ -143,7 +144,7 @@ contains
    !> The file's sample input must give its sample output: in channels and halo; how far the numbers
    !> are apart, relative to the largest.
    subroutine sample_difference(network, difference, error)
-      type(network_type), intent(in) :: network
+      type(network_file_type), intent(in) :: network
       real(wp), intent(out) :: difference
       type(error_type), allocatable, intent(out) :: error
       real(wp), allocatable, dimension(:, :, :) :: x, expected, y
@@ -198,4 +199,4 @@ contains
       if (.not. all(abs(y) <= huge(y))) return
       difference = maxval(abs(y - expected))/max(maxval(abs(expected)), tiny(1.0_wp))
    end function relative_difference
-end module da_network_network
+end module da_network_file

@@ -1,9 +1,9 @@
 !> What the log says of tiles that several ranks evaluate.
-module da_cycle_shared_tiles
+module da_roles_shared_tiles
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
    use da_base_text, only: to_text
-   use da_network_network, only: network_type
+   use da_network_file, only: network_file_type
    implicit none
    private
    public :: about_tiles
@@ -12,7 +12,7 @@ contains
 
    !> What ranks do twice; nothing where they do not.
    function about_tiles(network, domain) result(text)
-      type(network_type), intent(in) :: network
+      type(network_file_type), intent(in) :: network
       type(domain_type), intent(in) :: domain
       character(len=:), allocatable :: text
       real(wp), parameter :: percent = 100
@@ -28,4 +28,4 @@ contains
                 to_text(nint(percent*(real(most, wp)*ranks/all - 1)))//' % more than its share'
       end associate
    end function about_tiles
-end module da_cycle_shared_tiles
+end module da_roles_shared_tiles
