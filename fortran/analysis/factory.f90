@@ -3,6 +3,7 @@ module da_analysis_factory
    use da_base_kinds, only: wp
    use da_base_error, only: error_type, input_error
    use da_base_namelists, only: namelists_type
+   use da_base_text, only: to_text
    use da_analysis_adaptive_inflation, only: adaptive_inflation_config, read_adaptive_inflation
    use da_analysis_baseline, only: new_climatology, new_free_run
    use da_analysis_diagnostics_settings, only: diagnostics_config, minimised_run_type, &
@@ -18,6 +19,7 @@ module da_analysis_factory
    use da_analysis_hybrid_envar, only: envar_type
    use da_analysis_ienks, only: ienks_type, ienks_config, new_ienks, read_ienks
    use da_analysis_judged_variational, only: judged_variational_type
+   use da_analysis_kalman_second_order, only: kalman_type, kalman_config, new_kalman, read_kalman
    use da_analysis_lagged_smoother, only: read_lag
    use da_analysis_letkf, only: letkf_config, new_letkf, read_letkf, check_letkf
    use da_analysis_local_particle_filter, only: local_particle_filter_config, &
@@ -37,10 +39,10 @@ module da_analysis_factory
    private
    public :: known_analyses, read_analysis, document_analyses
 
-   character(len=21), parameter :: known_analyses(16) = [character(len=21) :: &
+   character(len=21), parameter :: known_analyses(17) = [character(len=21) :: &
       'letkf', 'etkf', 'enkf_n', 'denkf', 'stochastic_enkf', 'ensrf', 'eakf', &
       'local_particle_filter', 'var3d', 'var4d', 'e3dvar', 'e4dvar', '4denvar', 'ienks', &
-      'none', 'climatology']
+      'kalman_second_order', 'none', 'climatology']
 
 contains
 
@@ -72,6 +74,8 @@ contains
       class(coupled_type), allocatable :: coupled
       type(ienks_config) :: ienks
       type(ienks_type), allocatable :: smoother
+      type(kalman_config) :: kalman
+      type(kalman_type), allocatable :: one_state
 
       select case (name)
       case ('none')
@@ -137,6 +141,12 @@ contains
          smoother%gross_error_limit = gross_error_limit
          diagnosed%costs = .not. ienks%finite_size
          call move_alloc(smoother, analysis)
+      case ('kalman_second_order')
+         call read_kalman(namelists, kalman, error)
+         if (allocated(error)) return
+         one_state = new_kalman(kalman)
+         one_state%gross_error_limit = gross_error_limit
+         call move_alloc(one_state, analysis)
       end select
       if (allocated(error)) return
       if (allocated(filter)) then
@@ -160,6 +170,14 @@ contains
          call move_alloc(filter, analysis)
       else if (members < 2 .and. name == 'ienks') then
          call too_few()
+         return
+      else if (members > 1 .and. name == 'kalman_second_order') then
+         call input_error(error, namelists%file//': &ensemble members = '//to_text(members)// &
+                          ": analysis = '"//name//"' has one state: members = 1")
+         return
+      else if (error_correlation_length > 0 .and. name == 'kalman_second_order') then
+         call input_error(error, namelists%file//': &observations error_correlation_length is '// &
+                          "not used with analysis = '"//name//"', whose R is diagonal")
          return
       else if (gross_error_limit > 0 .and. (name == 'none' .or. name == 'climatology')) then
          call input_error(error, namelists%file// &
@@ -290,6 +308,7 @@ contains
       type(hybrid_config) :: hybrid
       type(weak_constraint_type) :: weak_constraint
       type(ienks_config) :: ienks
+      type(kalman_config) :: kalman
       type(error_type), allocatable :: error
 
       call read_letkf(namelists, letkf, error)
@@ -312,6 +331,7 @@ contains
       call read_weak_constraint(namelists, weak_constraint, error)
       call read_diagnostics(namelists, minimised_run(variational, 1), diagnosed, error)
       call read_ienks(namelists, ienks, error)
+      call read_kalman(namelists, kalman, error)
       namelists%alternative = .false.
    end subroutine document_analyses
 end module da_analysis_factory
