@@ -61,15 +61,15 @@ contains
       if (wanted > 0) reach = min(reach, wanted)
    end function reach_on
 
-   subroutine new_bands(domain, model, wanted, flat, bands)
+   subroutine new_bands(domain, model, wanted, bands)
       type(domain_type), intent(in) :: domain
       class(model_type), intent(in) :: model
       integer, intent(in) :: wanted
-      integer, intent(in) :: flat
       type(bands_type), intent(out) :: bands
       real(wp), parameter :: pi = acos(-1.0_wp)
       type(tiles_type) :: teeth
       integer :: spill(2)
+      integer :: flat
       integer :: d
 
       bands%components = model%components_in
@@ -78,9 +78,9 @@ contains
       bands%whole = bands%ahead == domain%total/2
       allocate (bands%taper(0:bands%ahead), source=1.0_wp)
       if (.not. bands%whole) then
-         do d = min(flat, bands%ahead), bands%ahead
-            bands%taper(d) = 0.5_wp*(1 + cos(pi*(d - min(flat, bands%ahead)) &
-                                             /(bands%ahead + 1 - min(flat, bands%ahead))))
+         flat = (2*bands%ahead)/3
+         do d = flat, bands%ahead
+            bands%taper(d) = 0.5_wp*(1 + cos(pi*(d - flat)/(bands%ahead + 1 - flat)))
          end do
       end if
       spill = model%step_reach()
@@ -122,20 +122,23 @@ contains
       end subroutine number_points
    end subroutine new_comb
 
-   !> Batches of the comb's fields, of so many that they fill a cache and not more.
-   pure subroutine new_batches(self, n, batches)
+   !> Batches of the comb's fields, of so many that they fill a cache and not more; the same on all
+   !> ranks.
+   pure subroutine new_batches(self, domain, batches)
       class(bands_type), intent(in) :: self
-      integer, intent(in) :: n
+      type(domain_type), intent(in) :: domain
       type(batch_type), allocatable, intent(out) :: batches(:)
       integer, parameter :: values = 8192
       integer, parameter :: fewest = 8
       integer :: all
+      integer :: points
       integer :: fields
       integer :: b
       integer :: f
 
       all = self%comb%fields*self%components
-      fields = min(all, max(fewest, values/(n*self%components)))
+      points = (domain%total - 1)/domain%communicator%ranks + 1
+      fields = min(all, max(fewest, values/(points*self%components)))
       allocate (batches((all + fields - 1)/fields))
       do b = 1, size(batches)
          associate (first => (b - 1)*fields, last => min(b*fields, all) - 1)
@@ -158,7 +161,7 @@ contains
       integer :: before
       integer :: b
 
-      call new_batches(self, domain%n, batches)
+      call new_batches(self, domain, batches)
       call padded(domain, [self%behind, 0], covariance, bands)
       allocate (columns(1 - self%halo(1):domain%n + self%halo(2), self%components, &
                         self%comb%fields*self%components))
@@ -206,7 +209,7 @@ contains
       integer :: b
       integer :: f
 
-      call new_batches(self, domain%n, batches)
+      call new_batches(self, domain, batches)
       call padded(domain, [self%behind, 0], covariance, bands)
       states = spread(x(:, :, 1), 3, batches(1)%fields)
       allocate (fields, marks, above, below, mold=states)

@@ -147,7 +147,8 @@ contains
    end subroutine take_combs
 
    !> An observation that sees variables seen(:) with weights h(:) changes the mean by dx and the
-   !> covariance p; both only up to variable `top`, beyond which nothing correlates with it.
+   !> covariance p, of which the lower triangle is held; both only up to variable `top`, beyond which
+   !> nothing correlates with it.
    pure subroutine assimilate_one(size_of_p, top, seers, seen, h, innovation, variance, p, dx, v)
       integer, intent(in) :: size_of_p
       integer, intent(in) :: top
@@ -166,7 +167,12 @@ contains
 
       v(:top) = 0
       do k = 1, seers
-         v(:top) = v(:top) + h(k)*p(:top, seen(k))
+         associate (i => seen(k))
+            do j = 1, i - 1
+               v(j) = v(j) + h(k)*p(i, j)
+            end do
+            v(i:top) = v(i:top) + h(k)*p(i:top, i)
+         end associate
       end do
       expected = variance
       departure = innovation
@@ -177,7 +183,7 @@ contains
       dx(:top) = dx(:top) + (departure/expected)*v(:top)
       v(:top) = v(:top)/sqrt(expected)
       do j = 1, top
-         p(:top, j) = p(:top, j) - v(j)*v(:top)
+         p(j:top, j) = p(j:top, j) - v(j)*v(j:top)
       end do
    end subroutine assimilate_one
 end module da_analysis_kalman_kernels

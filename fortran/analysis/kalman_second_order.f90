@@ -23,7 +23,7 @@ module da_analysis_kalman_second_order
    use da_observation_type, only: observations_type
    implicit none
    private
-   public :: kalman_type, kalman_config, new_kalman, read_kalman
+   public :: kalman_type, kalman_config, new_kalman, read_kalman, carried_covariance
 
    character(len=*), parameter :: carried_covariance = 'error_covariance'
 
@@ -33,7 +33,6 @@ module da_analysis_kalman_second_order
       real(wp) :: q = 1.0e-4_wp
       real(wp) :: inflation = 1
       integer :: reach = 24
-      integer :: flat = 10
       real(wp) :: initial_sd = 1
    end type kalman_config
 
@@ -66,10 +65,8 @@ contains
                          'factor of the forecast''s error standard deviations; 1: none', &
                          above=0.0_wp)
       call namelists%get('reach', config%reach, &
-                         'points over which errors covary; 0, or half the circle: all', minimum=0)
-      call namelists%get('flat', config%flat, &
-                         'with a reach below half the circle: points up to which covariances '// &
-                         'are kept as they are, and beyond which they are tapered', minimum=0)
+                         'points over which errors covary, tapered in the last third; 0, or '// &
+                         'half the circle: all, as they are', minimum=0)
       call namelists%get('initial_sd', config%initial_sd, 'of the first state''s errors', &
                          above=0.0_wp)
       call namelists%close_group(error)
@@ -90,7 +87,7 @@ contains
       type(domain_type), intent(inout) :: domain
       class(model_type), intent(in) :: model
 
-      call new_bands(domain, model, self%config%reach, self%config%flat, self%bands)
+      call new_bands(domain, model, self%config%reach, self%bands)
    end subroutine prepare
 
    subroutine carry_along(self, domain, ensemble)

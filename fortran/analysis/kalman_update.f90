@@ -123,7 +123,7 @@ contains
       end do
    end subroutine update_covariance
 
-   !> The covariance of a piece's points as a matrix.
+   !> The covariance of a piece's points as a matrix, its lower triangle.
    pure subroutine lay_out(bands, piece, wide, lowest, p)
       type(bands_type), intent(in) :: bands
       type(piece_type), intent(in) :: piece
@@ -131,24 +131,24 @@ contains
       real(wp), intent(in) :: wide(lowest:, :, :)
       real(wp), intent(inout) :: p(:, :)
       integer :: distance
+      integer :: row
+      integer :: column
       integer :: c
       integer :: e
       integer :: i
-      integer :: j
 
       p = 0
       associate (m => bands%components)
          do distance = 0, bands%ahead
-            do i = 1, piece%points
-               j = i + distance
-               if (j > piece%points) then
-                  if (.not. piece%whole) exit
-                  j = j - piece%points
-               end if
-               do e = 1, m
-                  do c = 1, m
-                     p((i - 1)*m + c, (j - 1)*m + e) = wide(piece%first - 1 + i, c, distance*m + e)
-                     p((j - 1)*m + e, (i - 1)*m + c) = wide(piece%first - 1 + i, c, distance*m + e)
+            do e = 1, m
+               do c = 1, m
+                  do i = 1, merge(piece%points, piece%points - distance, piece%whole)
+                     row = i + distance
+                     if (row > piece%points) row = row - piece%points
+                     row = (row - 1)*m + e
+                     column = (i - 1)*m + c
+                     p(max(row, column), min(row, column)) = wide(piece%first - 1 + i, c, &
+                                                                  distance*m + e)
                   end do
                end do
             end do
@@ -207,27 +207,34 @@ contains
       real(wp), intent(in) :: dx(:)
       real(wp), intent(inout) :: covariance(:, :, :)
       real(wp), intent(inout) :: x(:, :)
+      integer :: first
+      integer :: last
       integer :: distance
+      integer :: row
+      integer :: column
       integer :: c
       integer :: e
       integer :: i
-      integer :: j
-      integer :: own
 
+      first = max(1 + margin, 2 - piece%first)
+      last = min(piece%points - margin, n + 1 - piece%first)
       associate (m => bands%components)
          do distance = 0, bands%ahead
-            do i = max(1 + margin, 2 - piece%first), min(piece%points - margin, &
-                                                         n + 1 - piece%first)
-               own = piece%first - 1 + i
-               j = i + distance
-               if (j > piece%points) j = j - piece%points
-               do e = 1, m
-                  do c = 1, m
-                     covariance(own, c, distance*m + e) = p((i - 1)*m + c, (j - 1)*m + e)
+            do e = 1, m
+               do c = 1, m
+                  do i = first, last
+                     row = i + distance
+                     if (row > piece%points) row = row - piece%points
+                     row = (row - 1)*m + e
+                     column = (i - 1)*m + c
+                     covariance(piece%first - 1 + i, c, distance*m + e) = &
+                        p(max(row, column), min(row, column))
                   end do
                end do
-               if (distance == 0) x(own, :) = x(own, :) + dx((i - 1)*m + 1:i*m)
             end do
+         end do
+         do i = first, last
+            x(piece%first - 1 + i, :) = x(piece%first - 1 + i, :) + dx((i - 1)*m + 1:i*m)
          end do
       end associate
    end subroutine take_back
