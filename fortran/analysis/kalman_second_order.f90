@@ -43,6 +43,7 @@ module da_analysis_kalman_second_order
    contains
       procedure :: prepare
       procedure :: carry_along
+      procedure :: take_first
       procedure :: forecast
       procedure :: update
    end type kalman_type
@@ -104,6 +105,13 @@ contains
       call add_to_variances(covariance, self%config%initial_sd**2)
       call ensemble%carry(carried_covariance, '', .false., covariance)
    end subroutine carry_along
+
+   subroutine take_first(self, ensemble)
+      class(kalman_type), intent(in) :: self
+      type(ensemble_type), intent(inout) :: ensemble
+
+      ensemble%sd = standard_deviations(ensemble%carried(ensemble%place_of(carried_covariance))%x)
+   end subroutine take_first
 
    !> The state and its covariance, step by step.
    subroutine forecast(self, domain, model, cycle, ensemble)
