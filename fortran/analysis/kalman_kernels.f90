@@ -147,8 +147,8 @@ contains
    end subroutine take_combs
 
    !> An observation that sees variables seen(:) with weights h(:) changes the mean by dx and the
-   !> covariance p, of which the lower triangle is held; both only up to variable `top`, beyond which
-   !> nothing correlates with it.
+   !> covariance p, of which the lower triangle is held; both only up to variable `top`, beyond
+   !> which nothing correlates with it.
    pure subroutine assimilate_one(size_of_p, top, seers, seen, h, innovation, variance, p, dx, v)
       integer, intent(in) :: size_of_p
       integer, intent(in) :: top

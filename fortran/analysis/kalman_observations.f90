@@ -1,5 +1,5 @@
-!> Observations as a Kalman filter takes them: each a row of H, linearised about the background, with
-!> its innovation and the variance of its error, those around the slab included.
+!> Observations as a Kalman filter takes them: each a row of H, linearised about the background,
+!> with its innovation and the variance of its error, those around the slab included.
 module da_analysis_kalman_observations
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type

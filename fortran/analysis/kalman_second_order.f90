@@ -14,6 +14,7 @@ module da_analysis_kalman_second_order
    use da_base_namelists, only: namelists_type
    use da_base_timer, only: phase_forecast
    use da_analysis_kalman_bands, only: bands_type, new_bands, reach_on
+   use da_analysis_kalman_consistency, only: widen
    use da_analysis_kalman_observations, only: rows_type, linearise_rows
    use da_analysis_kalman_update, only: observe_spread, update_covariance
    use da_analysis_type, only: analysis_type, observe_background
@@ -33,6 +34,7 @@ module da_analysis_kalman_second_order
       real(wp) :: q = 1.0e-4_wp
       real(wp) :: inflation = 1
       integer :: reach = 24
+      real(wp) :: doubt = 8
       real(wp) :: initial_sd = 1
    end type kalman_config
 
@@ -68,6 +70,10 @@ contains
       call namelists%get('reach', config%reach, &
                          'points over which errors covary, tapered in the last third; 0, or '// &
                          'half the circle: all, as they are', minimum=0)
+      call namelists%get('doubt', config%doubt, &
+                         'by how many standard deviations the squared innovations around a '// &
+                         'point may exceed what is expected of them, before its variance grows '// &
+                         'to what they say; 0: any', minimum=0.0_wp)
       call namelists%get('initial_sd', config%initial_sd, 'of the first state''s errors', &
                          above=0.0_wp)
       call namelists%close_group(error)
@@ -178,6 +184,9 @@ contains
                              ensemble%x, rows)
          call observe_spread(self%bands, domain, rows, covariance, observations)
          call check_gross_errors(self%gross_error_limit, observations)
+         if (self%config%doubt > 0) then
+            call widen(self%config%doubt, domain, observations, rows, covariance)
+         end if
          call update_covariance(self%bands, domain, observations, rows, covariance, &
                                 ensemble%x(:, :, 1))
          ensemble%sd = standard_deviations(covariance)

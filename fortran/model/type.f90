@@ -95,9 +95,9 @@ contains
       reach = wide
    end function step_reach
 
-   !> What errors of covariance P add to the tendency of their mean: ½ Σ_jk ∂²f_i/∂x_j∂x_k P_jk, with
-   !> dx/dt = f(x) quadratic, as `covariance(n, components, components*(d + 1))` tells P at distances
-   !> 0 … d; not allocated: the model does not say.
+   !> What errors of covariance P add to the tendency of their mean, ½ Σ_jk ∂²f_i/∂x_j∂x_k P_jk,
+   !> where dx/dt = f(x) is quadratic. covariance(n, components, components*(d + 1)) is P between a
+   !> point and those 0 … d points further on; not allocated: the model does not say.
    subroutine second_order(self, domain, covariance, tendency)
       class(model_type), intent(in) :: self
       type(domain_type), intent(inout) :: domain
