@@ -8,6 +8,7 @@ module da_analysis_list
    use da_analysis_hybrid_envar, only: envar_type
    use da_analysis_ienks, only: new_ienks
    use da_analysis_judged_variational, only: judged_variational_type
+   use da_analysis_kalman_second_order, only: new_kalman
    use da_analysis_setup, only: analysis_setup_type
    use da_analysis_type, only: analysis_type
    implicit none
@@ -37,6 +38,7 @@ contains
       call add('var4d', judged_variational_type())
       call add('var3d', judged_variational_type())
       call add('ienks', new_ienks())
+      call add('kalman_second_order', new_kalman())
       call add('none', new_free_run())
       call add('climatology', new_climatology())
 

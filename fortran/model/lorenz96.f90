@@ -1,10 +1,11 @@
 !> The Lorenz-96 model (Lorenz & Emanuel 1998), one fourth-order Runge-Kutta step at a time.
 module da_model_lorenz96
    use da_base_kinds, only: wp
+   use da_base_domain, only: domain_type
    use da_base_error, only: error_type
    use da_base_namelists, only: namelists_type
    use da_model_lorenz96_kernels, only: lorenz96_step, lorenz96_step_tl, lorenz96_step_ad, &
-      reach_left, reach_right
+      lorenz96_second_order, reach_left, reach_right
    use da_model_lorenz96_tendency, only: new_lorenz96_tendency
    use da_model_stencil, only: stencil_model_type
    use da_operator_type, only: operator_type
@@ -24,6 +25,7 @@ module da_model_lorenz96
    contains
       procedure :: configure
       procedure :: get_tendency
+      procedure :: second_order
       procedure :: slab_forward
       procedure :: slab_tl
       procedure :: slab_ad
@@ -73,6 +75,20 @@ contains
 
       tendency = new_lorenz96_tendency(self%forcing)
    end subroutine get_tendency
+
+   subroutine second_order(self, domain, covariance, tendency)
+      class(lorenz96_type), intent(in) :: self
+      type(domain_type), intent(inout) :: domain
+      real(wp), contiguous, intent(in) :: covariance(:, :, :)
+      real(wp), allocatable, intent(out) :: tendency(:, :)
+      real(wp) :: left(2, 2)
+      real(wp) :: right(0, 2)
+
+      allocate (tendency(domain%n, 1))
+      call domain%fetch_halo(2, covariance(:, :, 2:3), left, right)
+      call lorenz96_second_order(domain%n, [left(:, 1), covariance(:, 1, 2)], &
+                                 [left(:, 2), covariance(:, 1, 3)], tendency)
+   end subroutine second_order
 
    subroutine slab_forward(self, n, xh, y)
       class(lorenz96_type), intent(in) :: self

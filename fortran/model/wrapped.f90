@@ -20,6 +20,8 @@ module da_model_wrapped
       procedure :: rows
       procedure :: set_parameters
       procedure :: get_tendency
+      procedure :: step_reach
+      procedure :: second_order
    end type wrapped_model_type
 
 contains
@@ -62,4 +64,21 @@ contains
       class(wrapped_model_type), intent(in) :: self
       class(operator_type), allocatable, intent(out) :: tendency
    end subroutine get_tendency
+
+   !> What matters to a step of the original, and as much again: its step is not known to be as
+   !> narrow.
+   pure function step_reach(self) result(reach)
+      class(wrapped_model_type), intent(in) :: self
+      integer :: reach(2)
+
+      reach = 2*self%original%step_reach()
+   end function step_reach
+
+   !> Not told, either.
+   subroutine second_order(self, domain, covariance, tendency)
+      class(wrapped_model_type), intent(in) :: self
+      type(domain_type), intent(inout) :: domain
+      real(wp), contiguous, intent(in) :: covariance(:, :, :)
+      real(wp), allocatable, intent(out) :: tendency(:, :)
+   end subroutine second_order
 end module da_model_wrapped
