@@ -459,7 +459,7 @@ def test_names_bound_twice_are_found(text: str, names: list[str]) -> None:
 def test_the_page_of_the_core_tells_of_every_module_once() -> None:
     told, folder = [], ""
     for line in (FORTRAN / "README.md").read_text(encoding="utf-8").splitlines():
-        match = re.match(r"\| (?:`(\w+)`)? ?\| ((?:`[\w.]+` ?)+)\|", line)
+        match = re.match(r"\| (?:`([\w/]+)`)? ?\| ((?:`[\w.]+` ?)+)\|", line)
         if match is not None:
             folder = match[1] or folder
             told += [f"{folder}/{Path(name).stem}" for name in re.findall(r"`([\w.]+)`", match[2])]

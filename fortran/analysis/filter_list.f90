@@ -1,14 +1,14 @@
 !> The ensemble filters, one a line.
 module da_analysis_filter_list
-   use da_analysis_denkf, only: new_denkf
-   use da_analysis_eakf, only: new_eakf
-   use da_analysis_enkf_n, only: new_enkf_n
-   use da_analysis_ensrf, only: new_ensrf
-   use da_analysis_etkf, only: new_etkf
-   use da_analysis_letkf, only: new_letkf
-   use da_analysis_local_particle_filter, only: new_local_particle_filter
-   use da_analysis_stochastic_enkf, only: new_stochastic_enkf
-   use da_analysis_ensemble_filter, only: ensemble_filter_type
+   use da_analysis_filter_denkf, only: new_denkf
+   use da_analysis_serial_eakf, only: new_eakf
+   use da_analysis_filter_enkf_n, only: new_enkf_n
+   use da_analysis_serial_ensrf, only: new_ensrf
+   use da_analysis_filter_etkf, only: new_etkf
+   use da_analysis_local_letkf, only: new_letkf
+   use da_analysis_serial_local_particle_filter, only: new_local_particle_filter
+   use da_analysis_filter_stochastic_enkf, only: new_stochastic_enkf
+   use da_analysis_filter_ensemble_filter, only: ensemble_filter_type
    implicit none
    private
    public :: filter_entry_type, all_filters, new_filter

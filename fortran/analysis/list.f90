@@ -6,8 +6,8 @@ module da_analysis_list
    use da_analysis_filter_list, only: filter_entry_type, all_filters
    use da_analysis_hybrid_coupled, only: coupled_type
    use da_analysis_hybrid_envar, only: envar_type
-   use da_analysis_ienks, only: new_ienks
-   use da_analysis_judged_variational, only: judged_variational_type
+   use da_analysis_smoother_ienks, only: new_ienks
+   use da_analysis_variational_impact, only: variational_impact_type
    use da_analysis_kalman_second_order, only: new_kalman
    use da_analysis_setup, only: analysis_setup_type
    use da_analysis_type, only: analysis_type
@@ -35,8 +35,8 @@ contains
       call add('e4dvar', coupled_type())
       call add('e3dvar', coupled_type())
       call add('4denvar', envar_type())
-      call add('var4d', judged_variational_type())
-      call add('var3d', judged_variational_type())
+      call add('var4d', variational_impact_type())
+      call add('var3d', variational_impact_type())
       call add('ienks', new_ienks())
       call add('kalman_second_order', new_kalman())
       call add('none', new_free_run())

@@ -5,8 +5,8 @@ module da_analysis_type
    use da_base_error, only: error_type
    use da_base_namelists, only: namelists_type
    use da_analysis_diagnostics_settings, only: diagnostics_config
-   use da_analysis_observation_bias, only: observe_bias
-   use da_analysis_observation_impact, only: forecast_aspect_type, impact_type
+   use da_analysis_filter_observation_bias, only: observe_bias
+   use da_analysis_variational_observation_impact, only: forecast_aspect_type, impact_type
    use da_analysis_setup, only: analysis_setup_type
    use da_analysis_study, only: study_config, local_analysis_type
    use da_ensemble_type, only: ensemble_type, mean_of_members, spread_of_members
