@@ -8,6 +8,7 @@ from pathlib import Path
 
 
 def main() -> None:
+    """Print the paths, relative to the root."""
     root = Path(sys.argv[1])
     for layer in sys.argv[2:]:
         for path in sorted((root / layer).rglob("*.f90")):

@@ -227,6 +227,55 @@ def files_are_short(source: Source) -> list[str]:
     return [f"has {lines} lines"] if lines > MOST_LINES else []
 
 
+MOST_MODULES = 15
+"""That a file may use, those of base/ not counted: more is a place that knows every feature."""
+
+MANY_MODULES = {
+    "analysis/variational/scheme.f90": "a window, its cost, its covariances, and what it tells",
+    "cycle/config.f90": "a reader for each group of the namelist",
+}
+
+
+def few_modules_are_used(source: Source) -> list[str]:
+    used = {m for m, _ in source.uses() if m.startswith("da_") and not m.startswith("da_base_")}
+    if source.name in MANY_MODULES:
+        return [] if len(used) > MOST_MODULES else ["uses few enough now: take it off MANY_MODULES"]
+    return [f"uses {len(used)} modules"] if len(used) > MOST_MODULES else []
+
+
+IMPLEMENTATIONS = {
+    "model/list.f90": r"call add\(new_(\w+)\(",
+    "analysis/filter_list.f90": r"call add\(new_(\w+)\(",
+    "diagnostics/list.f90": r"call add\((\w+)_type\(",
+}
+"""Lists, and how an implementation stands in one."""
+
+
+def implementations_are_known_to_their_list(source: Source) -> list[str]:
+    """Whoever else uses a model, a filter or a diagnostic must be changed for another one."""
+    wrong = []
+    for name, pattern in IMPLEMENTATIONS.items():
+        listed = listed_modules(name, pattern)
+        if source.name != name:
+            wrong += [f"uses {module}" for module, _ in source.uses() if module in listed]
+    return wrong
+
+
+@cache
+def listed_modules(name: str, pattern: str) -> frozenset[str]:
+    """The modules that the list `name` uses and takes implementations from."""
+    lists = [source for source in repository_sources() if source.name == name]
+    assert len(lists) == 1
+    entries = set(re.findall(pattern, lists[0].text))
+    assert len(entries) > 1
+    return frozenset(
+        module
+        for module, names in lists[0].uses()
+        for entry in entries
+        if {f"new_{entry}", f"{entry}_type"} & (names or set())
+    )
+
+
 Rule = Callable[[Source], list[str]]
 RULES: list[Rule] = [
     layering,
@@ -239,6 +288,8 @@ RULES: list[Rule] = [
     nothing_at_module_scope_changes,
     lines_are_short_and_clean,
     files_are_short,
+    few_modules_are_used,
+    implementations_are_known_to_their_list,
 ]
 
 
@@ -260,6 +311,7 @@ def test_sources_keep(rule: Rule) -> None:
 def test_exceptions_are_of_files_that_exist() -> None:
     names = {source.name for source in repository_sources()}
     assert {PROGRAM} | KNOW_MPI | MUTABLE.keys() | POINTERS.keys() | LONG_FILES.keys() <= names
+    assert MANY_MODULES.keys() <= names
 
 
 def test_the_build_finds_every_source() -> None:
@@ -393,6 +445,17 @@ def test_rules_accept_a_good_source(rule: Rule) -> None:
         (lines_are_short_and_clean, broken("stop = 1", "stop = 1 ")),
         (files_are_short, broken("stop = 1", "stop = 1\n" * MOST_LINES)),
         (files_are_short, broken("stop = 1", "stop = 1", "base/domain.f90")),
+        (
+            few_modules_are_used,
+            broken(
+                "   implicit none",
+                "".join(f"   use da_model_m{i}, only: x{i}\n" for i in range(16)) + "implicit none",
+            ),
+        ),
+        (
+            implementations_are_known_to_their_list,
+            broken("da_base_kinds, only: wp", "da_model_lorenz96, only: new_lorenz96"),
+        ),
     ],
 )
 def test_rules_find_what_they_look_for(rule: Rule, source: Source) -> None:
