@@ -2,8 +2,10 @@
 module da_analysis_baseline
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
-   use da_base_error, only: error_type
+   use da_base_error, only: error_type, input_error
+   use da_base_namelists, only: namelists_type
    use da_base_random, only: random_key_type, stream_climatology
+   use da_analysis_setup, only: analysis_setup_type
    use da_analysis_type, only: analysis_type, observe_background
    use da_ensemble_initialise, only: draw_from_attractor, draw_normal_field
    use da_ensemble_type, only: ensemble_type
@@ -16,6 +18,7 @@ module da_analysis_baseline
    !> The ensemble runs on, observations are evaluated only.
    type, extends(analysis_type) :: free_run_type
    contains
+      procedure :: configure => configure_free_run
       procedure :: update => free_run_update
    end type free_run_type
 
@@ -24,6 +27,7 @@ module da_analysis_baseline
       real(wp) :: mean = 0
       real(wp) :: sd = 1
    contains
+      procedure :: configure => configure_climatology
       procedure :: prepare
       procedure :: update => climatology_update
    end type climatology_type
@@ -41,6 +45,37 @@ contains
 
       self%name = 'climatology'
    end function new_climatology
+
+   subroutine configure_free_run(self, namelists, setup, error)
+      class(free_run_type), intent(inout) :: self
+      type(namelists_type), intent(inout) :: namelists
+      type(analysis_setup_type), intent(in) :: setup
+      type(error_type), allocatable, intent(out) :: error
+
+      call refuse_quality_control(namelists%file, setup, self%name, error)
+   end subroutine configure_free_run
+
+   subroutine configure_climatology(self, namelists, setup, error)
+      class(climatology_type), intent(inout) :: self
+      type(namelists_type), intent(inout) :: namelists
+      type(analysis_setup_type), intent(in) :: setup
+      type(error_type), allocatable, intent(out) :: error
+
+      call refuse_quality_control(namelists%file, setup, self%name, error)
+   end subroutine configure_climatology
+
+   !> Nothing is assimilated that could be rejected.
+   subroutine refuse_quality_control(file, setup, name, error)
+      character(len=*), intent(in) :: file
+      type(analysis_setup_type), intent(in) :: setup
+      character(len=*), intent(in) :: name
+      type(error_type), allocatable, intent(out) :: error
+
+      if (setup%gross_error_limit > 0) then
+         call input_error(error, file//': &observations gross_error_limit is not used with '// &
+                          "analysis = '"//name//"'")
+      end if
+   end subroutine refuse_quality_control
 
    subroutine free_run_update(self, domain, cycle, observations, ensemble, error)
       class(free_run_type), intent(in) :: self

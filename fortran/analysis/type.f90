@@ -3,9 +3,11 @@ module da_analysis_type
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
    use da_base_error, only: error_type
+   use da_base_namelists, only: namelists_type
    use da_analysis_diagnostics_settings, only: diagnostics_config
-   use da_analysis_observation_bias, only: observe_bias
-   use da_analysis_observation_impact, only: forecast_aspect_type, impact_type
+   use da_analysis_filter_observation_bias, only: observe_bias
+   use da_analysis_variational_observation_impact, only: forecast_aspect_type, impact_type
+   use da_analysis_setup, only: analysis_setup_type
    use da_analysis_study, only: study_config, local_analysis_type
    use da_ensemble_type, only: ensemble_type, mean_of_members, spread_of_members
    use da_model_type, only: model_type
@@ -38,6 +40,7 @@ module da_analysis_type
       type(study_config) :: studied
       type(diagnostics_config) :: diagnosed
    contains
+      procedure :: configure
       procedure :: prepare
       procedure :: weighs_observations
       procedure :: carry_along
@@ -71,6 +74,14 @@ module da_analysis_type
    end interface
 
 contains
+
+   !> Read the groups of a scheme, and what they and the run must agree on.
+   subroutine configure(self, namelists, setup, error)
+      class(analysis_type), intent(inout) :: self
+      type(namelists_type), intent(inout) :: namelists
+      type(analysis_setup_type), intent(in) :: setup
+      type(error_type), allocatable, intent(out) :: error
+   end subroutine configure
 
    !> What a scheme computes once, before the first cycle; most need nothing.
    subroutine prepare(self, domain, model)

@@ -38,6 +38,8 @@ module da_base_namelists
       type(group_type), allocatable, private :: groups(:)
       integer, private :: current = 0
       logical, private :: documenting = .false.
+      !> This group has been documented before.
+      logical, private :: documented = .false.
       character(len=:), allocatable, private :: group_name
       character(len=name_length), allocatable, private :: known_keys(:)
       type(error_type), allocatable, private :: error
@@ -105,9 +107,12 @@ contains
          end if
       end do
       entry = self%group_name
-      self%known_groups = [character(len=name_length) :: self%known_groups, entry]
+      self%documented = self%documenting .and. any(self%known_groups == entry)
+      if (.not. self%documented) then
+         self%known_groups = [character(len=name_length) :: self%known_groups, entry]
+      end if
       self%effective = self%effective//'&'//self%group_name//newline
-      if (self%documenting) then
+      if (self%documenting .and. .not. self%documented) then
          self%documentation = self%documentation//'! '//summary//newline
          if (len(self%prefix) > 0) then
             self%documentation = self%documentation//'! (for the truth''s model; what is not '// &
@@ -124,7 +129,7 @@ contains
       integer :: e
 
       self%effective = self%effective//'/'//newline
-      if (self%documenting) then
+      if (self%documenting .and. .not. self%documented) then
          self%documentation = self%documentation//mark(self)//'/'//newline//newline
       end if
       if (self%current > 0) then
@@ -529,7 +534,7 @@ contains
 
       assignment = '   '//key//' = '//value
       if (len(value) > 0) self%effective = self%effective//assignment//newline
-      if (.not. self%documenting) return
+      if (self%documented .or. .not. self%documenting) return
       if (len(value) == 0) assignment = '   ! '//key//' ='
       if (len(mark(self)) + max(len(assignment), column) + len(meaning) + 3 > widest) then
          self%documentation = self%documentation//wrapped(meaning, mark(self)//'   ! ')// &

@@ -2,10 +2,11 @@
 module da_cycle_config
    use da_base_kinds, only: wp
    use da_base_error, only: error_type, input_error
-   use da_base_namelists, only: namelists_type, new_documentation
+   use da_base_namelists, only: namelists_type, new_documentation, name_length
    use da_base_system, only: directory_of
    use da_base_text, only: to_text
-   use da_analysis_factory, only: known_analyses, read_analysis, document_analyses
+   use da_analysis_list, only: known_analyses, read_analysis, document_analyses
+   use da_analysis_setup, only: analysis_setup_type
    use da_analysis_type, only: analysis_type
    use da_run_observation_source, only: observation_source_config, read_observation_source
    use da_cycle_output_name, only: default_output
@@ -17,7 +18,7 @@ module da_cycle_config
    use da_ensemble_parameters, only: parameters_config, read_parameters
    use da_io_model_clock, only: model_clock_type, new_model_clock
    use da_io_run_layout, only: run_file_config
-   use da_model_factory, only: known_models, read_model, read_truth_model, document_models
+   use da_model_list, only: known_models, read_model, read_truth_model, document_models
    use da_model_type, only: model_type
    use da_roles_networks, only: networks_config, read_networks
    implicit none
@@ -90,9 +91,11 @@ contains
       if (allocated(error)) return
       if (config%model%parameters > 0) call read_parameters(namelists, config%parameters, error)
       if (allocated(error)) return
-      call read_analysis(config%analysis_name, namelists, config%seed, config%ensemble%members, &
-                         config%observations%gross_error_limit, &
-                         config%observations%errors%correlation_length, config%analysis, error)
+      call read_analysis(config%analysis_name, namelists, &
+                         analysis_setup_type(config%seed, config%ensemble%members, &
+                                             config%observations%gross_error_limit, &
+                                             config%observations%errors%correlation_length), &
+                         config%analysis, error)
       if (allocated(error)) return
       call read_networks(namelists, config%networks, error)
       if (allocated(error)) return
@@ -152,19 +155,23 @@ contains
       type(namelists_type), intent(inout) :: namelists
       type(config_type), intent(inout) :: config
       type(error_type), allocatable, intent(out) :: error
+      character(len=name_length), allocatable :: models(:)
+      character(len=name_length), allocatable :: analyses(:)
       character(len=:), allocatable :: unit_length
       character(len=:), allocatable :: origin
       character(len=:), allocatable :: key
       character(len=:), allocatable :: reason
 
       config%title = 'dacycle run'
-      config%model_name = trim(known_models(1))
-      config%analysis_name = trim(known_analyses(1))
+      models = known_models()
+      config%model_name = trim(models(1))
+      analyses = known_analyses()
+      config%analysis_name = trim(analyses(1))
       call namelists%open_group('cycle', 'The run: forecast and analysis in turn')
       call namelists%get('title', config%title, 'goes into the output')
-      call namelists%get('model', config%model_name, 'forecast model', known_models)
+      call namelists%get('model', config%model_name, 'forecast model', models)
       call namelists%get('analysis', config%analysis_name, 'how observations are assimilated', &
-                         known_analyses)
+                         analyses)
       call namelists%get('cycles', config%cycles, 'number of analyses', minimum=1)
       call namelists%get('interval', config%interval, &
                          'model time between analyses, a multiple of the '// &

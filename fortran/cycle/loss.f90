@@ -39,8 +39,8 @@ contains
    end subroutine begin_restarts
 
    !> A first ensemble in place of the background of this cycle, drawn with numbers of its own,
-   !> around the truth of now where the first one stood around that of cycle 0; what the scheme carries
-   !> begins anew as well.
+   !> around the truth of now where the first one stood around that of cycle 0; what the scheme
+   !> carries begins anew as well.
    subroutine begin_again(self)
       class(cycle_state_type), intent(inout) :: self
 

@@ -3,8 +3,8 @@ module da_diagnostics_estimates
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
    use da_base_error, only: error_type
-   use da_analysis_adaptive_inflation, only: carried_inflation
-   use da_analysis_observation_bias, only: carried_bias
+   use da_analysis_filter_adaptive_inflation, only: carried_inflation
+   use da_analysis_filter_observation_bias, only: carried_bias
    use da_diagnostics_type, only: diagnostic_type
    use da_ensemble_type, only: mean_of_members, spread_of_members
    use da_run_type, only: run_type

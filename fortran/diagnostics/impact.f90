@@ -8,7 +8,8 @@ module da_diagnostics_impact
    use da_base_namelists, only: namelists_type
    use da_base_reproducible_sum, only: sum_columns
    use da_base_text, only: to_text
-   use da_analysis_observation_impact, only: forecast_aspect_type, found_type => impact_type
+   use da_analysis_variational_observation_impact, only: forecast_aspect_type, &
+      found_type => impact_type
    use da_diagnostics_type, only: diagnostic_type
    use da_observation_kinds, only: known_kinds
    use da_observation_type, only: observations_type

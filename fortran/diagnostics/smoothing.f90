@@ -3,7 +3,7 @@ module da_diagnostics_smoothing
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
    use da_base_error, only: error_type
-   use da_analysis_smoother, only: carried_smoothed
+   use da_analysis_smoother_type, only: carried_smoothed
    use da_diagnostics_type, only: diagnostic_type
    use da_run_past_truth, only: smoothed_error, lag_errors, carried_truth
    use da_run_type, only: run_type

@@ -10,7 +10,7 @@ module da_model_lorenz96_cubic
    use da_model_runge_kutta, only: runge_kutta_type
    implicit none
    private
-   public :: lorenz96_cubic_type, lorenz96_cubic_config, new_lorenz96_cubic, read_lorenz96_cubic
+   public :: lorenz96_cubic_type, lorenz96_cubic_config, new_lorenz96_cubic
 
    !> `&lorenz96_cubic`
    type :: lorenz96_cubic_config
@@ -22,9 +22,9 @@ module da_model_lorenz96_cubic
    end type lorenz96_cubic_config
 
    type, extends(runge_kutta_type) :: lorenz96_cubic_type
-      real(wp) :: damping = 1.01_wp
-      real(wp) :: cubic = 0.025_wp
+      type(lorenz96_cubic_config) :: config
    contains
+      procedure :: configure
       procedure :: tendency
       procedure :: tendency_tl
       procedure :: tendency_ad
@@ -32,36 +32,43 @@ module da_model_lorenz96_cubic
 
 contains
 
-   subroutine read_lorenz96_cubic(namelists, config, error)
+   subroutine configure(self, namelists, error)
+      class(lorenz96_cubic_type), intent(inout) :: self
       type(namelists_type), intent(inout) :: namelists
-      type(lorenz96_cubic_config), intent(inout) :: config
       type(error_type), allocatable, intent(out) :: error
       integer, parameter :: fewest_points = 6
 
       call namelists%open_group('lorenz96_cubic', &
                                 'Lorenz-96 with a cubic term, used by model = ''lorenz96_cubic''')
-      call namelists%get('n', config%n, 'number of grid points N_x', minimum=fewest_points)
-      call namelists%get('forcing', config%forcing, 'forcing F')
-      call namelists%get('damping', config%damping, 'linear damping λ', minimum=0.0_wp)
-      call namelists%get('cubic', config%cubic, 'factor ν of the cubic term')
-      call namelists%get('dt', config%dt, 'time step of the Runge-Kutta scheme of order 4', &
+      call namelists%get('n', self%config%n, 'number of grid points N_x', minimum=fewest_points)
+      call namelists%get('forcing', self%config%forcing, 'forcing F')
+      call namelists%get('damping', self%config%damping, 'linear damping λ', minimum=0.0_wp)
+      call namelists%get('cubic', self%config%cubic, 'factor ν of the cubic term')
+      call namelists%get('dt', self%config%dt, 'time step of the Runge-Kutta scheme of order 4', &
                          above=0.0_wp)
       call namelists%close_group(error)
-   end subroutine read_lorenz96_cubic
+      call settle(self)
+   end subroutine configure
 
    function new_lorenz96_cubic(config) result(self)
-      type(lorenz96_cubic_config), intent(in) :: config
+      type(lorenz96_cubic_config), intent(in), optional :: config
       type(lorenz96_cubic_type) :: self
+
+      if (present(config)) self%config = config
+      call settle(self)
+   end function new_lorenz96_cubic
+
+   !> What follows from the settings.
+   subroutine settle(self)
+      class(lorenz96_cubic_type), intent(inout) :: self
 
       self%name = 'lorenz96_cubic'
       call self%set_reach(2, 3)
-      self%points = config%n
-      self%dt = config%dt
-      self%forcing = config%forcing
-      self%damping = config%damping
-      self%cubic = config%cubic
-      self%start_mean = config%forcing
-   end function new_lorenz96_cubic
+      self%points = self%config%n
+      self%dt = self%config%dt
+      self%forcing = self%config%forcing
+      self%start_mean = self%config%forcing
+   end subroutine settle
 
    pure subroutine tendency(self, n, x, f)
       class(lorenz96_cubic_type), intent(in) :: self
@@ -69,7 +76,7 @@ contains
       real(wp), intent(in) :: x(n + sum(self%tendency_reach), self%components_in)
       real(wp), intent(out) :: f(n, self%components_in)
 
-      call cubic_tendency(n, self%forcing, self%damping, self%cubic, x, f)
+      call cubic_tendency(n, self%forcing, self%config%damping, self%config%cubic, x, f)
    end subroutine tendency
 
    pure subroutine tendency_tl(self, n, x, dx, df)
@@ -79,7 +86,7 @@ contains
       real(wp), intent(in) :: dx(n + sum(self%tendency_reach), self%components_in)
       real(wp), intent(out) :: df(n, self%components_in)
 
-      call cubic_tendency_tl(n, self%damping, self%cubic, x, dx, df)
+      call cubic_tendency_tl(n, self%config%damping, self%config%cubic, x, dx, df)
    end subroutine tendency_tl
 
    pure subroutine tendency_ad(self, n, x, df, dx)
@@ -89,7 +96,7 @@ contains
       real(wp), intent(in) :: df(n + sum(self%tendency_reach), self%components_in)
       real(wp), intent(out) :: dx(n, self%components_in)
 
-      call cubic_tendency_ad(n, self%damping, self%cubic, x, df, dx)
+      call cubic_tendency_ad(n, self%config%damping, self%config%cubic, x, df, dx)
    end subroutine tendency_ad
 
    pure subroutine cubic_tendency(n, forcing, damping, cubic, x, f)

@@ -15,7 +15,6 @@ module da_model_lorenz96_forced
    implicit none
    private
    public :: lorenz96_forced_type, lorenz96_forced_config, new_lorenz96_forced
-   public :: read_lorenz96_forced
 
    !> `&lorenz96_forced`
    type :: lorenz96_forced_config
@@ -27,9 +26,9 @@ module da_model_lorenz96_forced
    end type lorenz96_forced_config
 
    type, extends(runge_kutta_type) :: lorenz96_forced_type
-      real(wp) :: amplitude = 0
-      integer :: wave_number = 1
+      type(lorenz96_forced_config) :: config
    contains
+      procedure :: configure
       procedure :: set_parameters
       procedure :: tendency
       procedure :: tendency_tl
@@ -41,41 +40,48 @@ module da_model_lorenz96_forced
 
 contains
 
-   subroutine read_lorenz96_forced(namelists, config, error)
+   subroutine configure(self, namelists, error)
+      class(lorenz96_forced_type), intent(inout) :: self
       type(namelists_type), intent(inout) :: namelists
-      type(lorenz96_forced_config), intent(inout) :: config
       type(error_type), allocatable, intent(out) :: error
       integer, parameter :: fewest_points = 4
 
       call namelists%open_group('lorenz96_forced', &
                                 'Lorenz-96 with its forcing as a parameter at each point, '// &
                                 'used by model = ''lorenz96_forced''')
-      call namelists%get('n', config%n, 'number of grid points N_x', minimum=fewest_points)
-      call namelists%get('forcing', config%forcing, 'mean of the forcing F over the circle')
-      call namelists%get('amplitude', config%amplitude, &
+      call namelists%get('n', self%config%n, 'number of grid points N_x', minimum=fewest_points)
+      call namelists%get('forcing', self%config%forcing, 'mean of the forcing F over the circle')
+      call namelists%get('amplitude', self%config%amplitude, &
                          'of the wave F makes round the circle; 0: the same F everywhere')
-      call namelists%get('wave_number', config%wave_number, 'of that wave', minimum=1)
-      call namelists%get('dt', config%dt, 'time step of the Runge-Kutta scheme of order 4', &
+      call namelists%get('wave_number', self%config%wave_number, 'of that wave', minimum=1)
+      call namelists%get('dt', self%config%dt, 'time step of the Runge-Kutta scheme of order 4', &
                          above=0.0_wp)
       call namelists%close_group(error)
-   end subroutine read_lorenz96_forced
+      call settle(self)
+   end subroutine configure
 
    function new_lorenz96_forced(config) result(self)
-      type(lorenz96_forced_config), intent(in) :: config
+      type(lorenz96_forced_config), intent(in), optional :: config
       type(lorenz96_forced_type) :: self
+
+      if (present(config)) self%config = config
+      call settle(self)
+   end function new_lorenz96_forced
+
+   !> What follows from the settings.
+   subroutine settle(self)
+      class(lorenz96_forced_type), intent(inout) :: self
 
       self%name = 'lorenz96_forced'
       call self%set_reach(left, right)
       self%components_in = 2
       self%components_out = 2
       self%parameters = 1
-      self%points = config%n
-      self%dt = config%dt
-      self%forcing = config%forcing
-      self%amplitude = config%amplitude
-      self%wave_number = config%wave_number
-      self%start_mean = config%forcing
-   end function new_lorenz96_forced
+      self%points = self%config%n
+      self%dt = self%config%dt
+      self%forcing = self%config%forcing
+      self%start_mean = self%config%forcing
+   end subroutine settle
 
    subroutine set_parameters(self, domain, x)
       class(lorenz96_forced_type), intent(in) :: self
@@ -86,8 +92,8 @@ contains
       integer :: i
 
       do i = 1, domain%n
-         wave = sin(two_pi*self%wave_number*(domain%first + i - 2)/domain%total)
-         x(i, 2, :) = self%forcing + self%amplitude*wave
+         wave = sin(two_pi*self%config%wave_number*(domain%first + i - 2)/domain%total)
+         x(i, 2, :) = self%forcing + self%config%amplitude*wave
       end do
    end subroutine set_parameters
 

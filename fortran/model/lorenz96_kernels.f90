@@ -11,7 +11,7 @@ module da_model_lorenz96_kernels
    use da_base_kinds, only: wp
    implicit none
    private
-   public :: lorenz96_step, lorenz96_step_tl, lorenz96_step_ad
+   public :: lorenz96_step, lorenz96_step_tl, lorenz96_step_ad, lorenz96_second_order
    public :: reach_left, reach_right
 
    !> Four stages, each reaching two points to the left and one to the right.
@@ -69,6 +69,20 @@ contains
                            dx(start:))
       end do
    end subroutine lorenz96_step_ad
+
+   !> What errors of covariance P add to the tendency of their mean, exactly, since it is quadratic:
+   !> P_{i+1,i-1} - P_{i-2,i-1}. next(2 + i) = P_{i,i+1}, second(2 + i) = P_{i,i+2}.
+   pure subroutine lorenz96_second_order(n, next, second, tendency)
+      integer, intent(in) :: n
+      real(wp), intent(in) :: next(n + 2)
+      real(wp), intent(in) :: second(n + 2)
+      real(wp), intent(out) :: tendency(n)
+      integer :: i
+
+      do i = 1, n
+         tendency(i) = second(i + 1) - next(i)
+      end do
+   end subroutine lorenz96_second_order
 
    pure subroutine step_tile(n, forcing, dt, x, y)
       integer, intent(in) :: n

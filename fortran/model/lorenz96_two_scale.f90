@@ -14,7 +14,6 @@ module da_model_lorenz96_two_scale
    implicit none
    private
    public :: lorenz96_two_scale_type, lorenz96_two_scale_config, new_lorenz96_two_scale
-   public :: read_lorenz96_two_scale
 
    !> `&lorenz96_two_scale`; the defaults are those of Brajard et al. (2021).
    type :: lorenz96_two_scale_config
@@ -28,12 +27,13 @@ module da_model_lorenz96_two_scale
    end type lorenz96_two_scale_config
 
    type, extends(runge_kutta_type) :: lorenz96_two_scale_type
-      integer :: fast = 10
+      type(lorenz96_two_scale_config) :: config
       !> h c / b, c b and c
       real(wp) :: coupling = 1
       real(wp) :: fast_advection = 100
       real(wp) :: fast_damping = 10
    contains
+      procedure :: configure
       procedure :: tendency
       procedure :: tendency_tl
       procedure :: tendency_ad
@@ -44,43 +44,51 @@ module da_model_lorenz96_two_scale
 
 contains
 
-   subroutine read_lorenz96_two_scale(namelists, config, error)
+   subroutine configure(self, namelists, error)
+      class(lorenz96_two_scale_type), intent(inout) :: self
       type(namelists_type), intent(inout) :: namelists
-      type(lorenz96_two_scale_config), intent(inout) :: config
       type(error_type), allocatable, intent(out) :: error
       integer, parameter :: fewest_points = 4
 
       call namelists%open_group('lorenz96_two_scale', &
                                 'Two-scale Lorenz-96 (Lorenz 1996; Wilks 2005), '// &
                                 'used by model = ''lorenz96_two_scale''')
-      call namelists%get('n', config%n, 'number of slow variables', minimum=fewest_points)
-      call namelists%get('fast', config%fast, 'fast variables J of each slow one', minimum=1)
-      call namelists%get('forcing', config%forcing, 'forcing F')
-      call namelists%get('h', config%h, 'strength of the coupling')
-      call namelists%get('b', config%b, 'ratio of the amplitudes', above=0.0_wp)
-      call namelists%get('c', config%c, 'ratio of the time scales', above=0.0_wp)
-      call namelists%get('dt', config%dt, 'time step of the Runge-Kutta scheme of order 4', &
+      call namelists%get('n', self%config%n, 'number of slow variables', minimum=fewest_points)
+      call namelists%get('fast', self%config%fast, 'fast variables J of each slow one', minimum=1)
+      call namelists%get('forcing', self%config%forcing, 'forcing F')
+      call namelists%get('h', self%config%h, 'strength of the coupling')
+      call namelists%get('b', self%config%b, 'ratio of the amplitudes', above=0.0_wp)
+      call namelists%get('c', self%config%c, 'ratio of the time scales', above=0.0_wp)
+      call namelists%get('dt', self%config%dt, 'time step of the Runge-Kutta scheme of order 4', &
                          above=0.0_wp)
       call namelists%close_group(error)
-   end subroutine read_lorenz96_two_scale
+      call settle(self)
+   end subroutine configure
 
    function new_lorenz96_two_scale(config) result(self)
-      type(lorenz96_two_scale_config), intent(in) :: config
+      type(lorenz96_two_scale_config), intent(in), optional :: config
       type(lorenz96_two_scale_type) :: self
+
+      if (present(config)) self%config = config
+      call settle(self)
+   end function new_lorenz96_two_scale
+
+   !> What follows from the settings.
+   subroutine settle(self)
+      class(lorenz96_two_scale_type), intent(inout) :: self
 
       self%name = 'lorenz96_two_scale'
       call self%set_reach(left, right)
-      self%components_in = 1 + config%fast
-      self%components_out = 1 + config%fast
-      self%points = config%n
-      self%dt = config%dt
-      self%fast = config%fast
-      self%forcing = config%forcing
-      self%coupling = config%h*config%c/config%b
-      self%fast_advection = config%c*config%b
-      self%fast_damping = config%c
+      self%components_in = 1 + self%config%fast
+      self%components_out = 1 + self%config%fast
+      self%points = self%config%n
+      self%dt = self%config%dt
+      self%forcing = self%config%forcing
+      self%coupling = self%config%h*self%config%c/self%config%b
+      self%fast_advection = self%config%c*self%config%b
+      self%fast_damping = self%config%c
       self%start_mean = 0
-   end function new_lorenz96_two_scale
+   end subroutine settle
 
    !> Component of the fast variable `steps` along the circle from j, and its point relative to j's.
    pure subroutine neighbour(self, j, steps, component, shift)
@@ -90,8 +98,8 @@ contains
       integer, intent(out) :: component
       integer, intent(out) :: shift
 
-      component = 2 + modulo(j + steps - 1, self%fast)
-      shift = (j + steps - 1 - modulo(j + steps - 1, self%fast))/self%fast
+      component = 2 + modulo(j + steps - 1, self%config%fast)
+      shift = (j + steps - 1 - modulo(j + steps - 1, self%config%fast))/self%config%fast
    end subroutine neighbour
 
    pure subroutine tendency(self, n, x, f)
@@ -112,7 +120,7 @@ contains
          f(i, 1) = (x(left + i + 1, 1) - x(left + i - 2, 1))*x(left + i - 1, 1) - x(left + i, 1) &
                    + self%forcing
       end do
-      do j = 1, self%fast
+      do j = 1, self%config%fast
          call neighbour(self, j, -1, before, p)
          call neighbour(self, j, 1, next, q)
          call neighbour(self, j, 2, after, r)
@@ -145,7 +153,7 @@ contains
                     + (x(left + i + 1, 1) - x(left + i - 2, 1))*dx(left + i - 1, 1) - dx(left &
                     + i, 1)
       end do
-      do j = 1, self%fast
+      do j = 1, self%config%fast
          call neighbour(self, j, -1, before, p)
          call neighbour(self, j, 1, next, q)
          call neighbour(self, j, 2, after, r)
@@ -182,7 +190,7 @@ contains
                     + (x(pad + i + 2, 1) - x(pad + i - 1, 1))*df(right + i + 1, 1) - df(right &
                     + i, 1)
       end do
-      do j = 1, self%fast
+      do j = 1, self%config%fast
          do s = -2, 2
             call neighbour(self, j, s, at(s), shift(s))
          end do

@@ -21,6 +21,7 @@ module da_model_stencil
       procedure :: advance
       procedure :: tl
       procedure :: ad
+      procedure :: step_reach
       procedure(slab_forward), deferred :: slab_forward
       procedure(slab_tl), deferred :: slab_tl
       procedure(slab_ad), deferred :: slab_ad
@@ -205,6 +206,13 @@ contains
          call self%slab_ad(domain%n, xh(:, :, member), dyh(:, :, member), dx(:, :, member))
       end do
    end subroutine ad
+
+   pure function step_reach(self) result(reach)
+      class(stencil_model_type), intent(in) :: self
+      integer :: reach(2)
+
+      reach = self%reach
+   end function step_reach
 
    !> A copy of a field with its halo.
    subroutine padded(domain, before, behind, x, xh)

@@ -2,6 +2,8 @@
 module da_model_type
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
+   use da_base_error, only: error_type
+   use da_base_namelists, only: namelists_type
    use da_base_timer, only: phase_forecast
    use da_operator_type, only: operator_type
    implicit none
@@ -21,10 +23,13 @@ module da_model_type
       !> How many of the last components are parameters: not state, and kept by a forecast.
       integer :: parameters = 0
    contains
+      procedure :: configure
       procedure, non_overridable :: forecast
       procedure, non_overridable :: resemble
       procedure :: set_parameters
       procedure :: get_tendency
+      procedure :: step_reach
+      procedure :: second_order
       procedure(advance), deferred :: advance
    end type model_type
 
@@ -40,6 +45,13 @@ module da_model_type
    end interface
 
 contains
+
+   !> Read the group of the model's name; what it does not say stays as it is.
+   subroutine configure(self, namelists, error)
+      class(model_type), intent(inout) :: self
+      type(namelists_type), intent(inout) :: namelists
+      type(error_type), allocatable, intent(out) :: error
+   end subroutine configure
 
    !> The states x(n, components, members), `steps` steps later, in place.
    subroutine forecast(self, domain, steps, x)
@@ -82,4 +94,24 @@ contains
       class(model_type), intent(in) :: self
       class(operator_type), allocatable, intent(out) :: tendency
    end subroutine get_tendency
+
+   !> The points left and right of a point that its state a step later depends on, or at least those
+   !> that matter.
+   pure function step_reach(self) result(reach)
+      class(model_type), intent(in) :: self
+      integer :: reach(2)
+      integer, parameter :: wide = 12
+
+      reach = wide
+   end function step_reach
+
+   !> What errors of covariance P add to the tendency of their mean, ½ Σ_jk ∂²f_i/∂x_j∂x_k P_jk,
+   !> where dx/dt = f(x) is quadratic. covariance(n, components, components*(d + 1)) is P between a
+   !> point and those 0 … d points further on; not allocated: the model does not say.
+   subroutine second_order(self, domain, covariance, tendency)
+      class(model_type), intent(in) :: self
+      type(domain_type), intent(inout) :: domain
+      real(wp), contiguous, intent(in) :: covariance(:, :, :)
+      real(wp), allocatable, intent(out) :: tendency(:, :)
+   end subroutine second_order
 end module da_model_type

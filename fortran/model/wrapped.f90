@@ -3,6 +3,8 @@
 module da_model_wrapped
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
+   use da_base_error, only: error_type
+   use da_base_namelists, only: namelists_type
    use da_model_type, only: model_type
    use da_operator_type, only: operator_type
    implicit none
@@ -14,9 +16,12 @@ module da_model_wrapped
       class(model_type), allocatable :: original
    contains
       procedure :: wrap
+      procedure :: configure
       procedure :: rows
       procedure :: set_parameters
       procedure :: get_tendency
+      procedure :: step_reach
+      procedure :: second_order
    end type wrapped_model_type
 
 contains
@@ -29,6 +34,14 @@ contains
       call self%resemble(model)
       self%original = model
    end subroutine wrap
+
+   subroutine configure(self, namelists, error)
+      class(wrapped_model_type), intent(inout) :: self
+      type(namelists_type), intent(inout) :: namelists
+      type(error_type), allocatable, intent(out) :: error
+
+      call self%original%configure(namelists, error)
+   end subroutine configure
 
    pure function rows(self, domain) result(count)
       class(wrapped_model_type), intent(in) :: self
@@ -51,4 +64,21 @@ contains
       class(wrapped_model_type), intent(in) :: self
       class(operator_type), allocatable, intent(out) :: tendency
    end subroutine get_tendency
+
+   !> What matters to a step of the original, and as much again: its step is not known to be as
+   !> narrow.
+   pure function step_reach(self) result(reach)
+      class(wrapped_model_type), intent(in) :: self
+      integer :: reach(2)
+
+      reach = 2*self%original%step_reach()
+   end function step_reach
+
+   !> Not told, either.
+   subroutine second_order(self, domain, covariance, tendency)
+      class(wrapped_model_type), intent(in) :: self
+      type(domain_type), intent(inout) :: domain
+      real(wp), contiguous, intent(in) :: covariance(:, :, :)
+      real(wp), allocatable, intent(out) :: tendency(:, :)
+   end subroutine second_order
 end module da_model_wrapped

@@ -10,7 +10,7 @@ module da_run_truth
    use da_ensemble_initialise, only: draw_from_attractor
    use da_io_model_clock, only: model_clock_type
    use da_io_state_file, only: state_file_type, open_state_file
-   use da_model_factory, only: known_models
+   use da_model_list, only: known_models
    use da_model_type, only: model_type
    implicit none
    private
@@ -62,7 +62,7 @@ contains
       call namelists%get('file', config%file, &
                          'with source = ''file'': netCDF file with state(time, x); '// &
                          '''@/…'' lies beside the namelist')
-      call namelists%get('model', config%model, 'with source = ''twin'': its model', known_models)
+      call namelists%get('model', config%model, 'with source = ''twin'': its model', known_models())
       call namelists%get('spin_up', config%spin_up, &
                          'with source = ''twin'': model time before cycle 0', minimum=0.0_wp, &
                          maximum=1.0e6_wp)

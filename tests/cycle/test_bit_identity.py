@@ -290,6 +290,24 @@ CASES: dict[str, Case] = {
         {"observations": {"error_correlation_length": 2.0, "gross_error_limit": 3.0}},
         reaches="window",
     ),
+    "kalman_second_order": case(
+        {"cycle": {"analysis": "kalman_second_order"}, "ensemble": {"members": 1}},
+        reaches="analysis",
+    ),
+    "bands of a covariance": case(
+        {"cycle": {"analysis": "kalman_second_order"}, "ensemble": {"members": 1}},
+        {"kalman_second_order": {"reach": 5, "q": 0.05, "order": 1, "inflation": 1.01}},
+        {"observations": {"stride": 0.7, "offset": 0.3, "gross_error_limit": 3.0}},
+        SHORT,
+        reaches="analysis",
+    ),
+    "a covariance of averages": case(
+        {"cycle": {"analysis": "kalman_second_order", "model": "lorenz96_cubic"}},
+        {"ensemble": {"members": 1}, "kalman_second_order": {"reach": 9, "q": 0.02}},
+        {"observations": {"kinds": ["average", "value", "log"], "average_half_width": 2.3}},
+        SHORT,
+        reaches="observations",
+    ),
     "climatology": case(
         {"cycle": {"analysis": "climatology"}, "ensemble": {"members": 10}}, reaches="analysis"
     ),

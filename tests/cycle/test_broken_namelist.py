@@ -272,6 +272,19 @@ TOGETHER = {
         "&cycle analysis = 'e4dvar' /\n&observations error_correlation_length = 2.0 /",
         "&observations error_correlation_length not used 'e4dvar'",
     ),
+    "members of one state": (
+        "&cycle analysis = 'kalman_second_order' /\n&ensemble members = 2 /",
+        "&ensemble members = 2 'kalman_second_order' one state members = 1",
+    ),
+    "correlated errors of one state": (
+        "&cycle analysis = 'kalman_second_order' /\n&ensemble members = 1 /\n"
+        "&observations error_correlation_length = 2.0 /",
+        "&observations error_correlation_length not used 'kalman_second_order' R is diagonal",
+    ),
+    "a third order": (
+        "&cycle analysis = 'kalman_second_order' /\n&kalman_second_order order = 3 /",
+        "line 2: &kalman_second_order order = 3 at most 2",
+    ),
     "one member": (
         "&cycle analysis = 'etkf' /\n&ensemble members = 1 /",
         "&ensemble members = 1 'etkf' at least 2",

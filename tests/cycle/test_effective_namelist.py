@@ -37,6 +37,11 @@ CASES: dict[str, Groups] = {
     },
     "smoother": {"smoother": {"lag": 3}},
     "ienks": {"cycle": {"analysis": "ienks"}, "ienks": {"finite_size": True}},
+    "one state": {
+        "cycle": {"analysis": "kalman_second_order"},
+        "ensemble": {"members": 1},
+        "kalman_second_order": {"q": 1e-3 / 3, "order": 1},
+    },
     "var3d": {"cycle": {"analysis": "var3d"}, "background": {"factor": 0.03}},
     "none": {"cycle": {"analysis": "none"}},
     "climatology": {"cycle": {"analysis": "climatology"}},

@@ -1,7 +1,7 @@
 !> Adaptive inflation against its formulas over all pairs of points and observations, and against a
 !> factor that is known.
 module test_adaptive_inflation
-   use da_analysis_adaptive_inflation, only: adaptive_inflation_config, carry_inflation, &
+   use da_analysis_filter_adaptive_inflation, only: adaptive_inflation_config, carry_inflation, &
       inflate_adaptively, learn_inflation
    use da_base_communicator, only: alone
    use da_base_domain, only: domain_type, new_domain

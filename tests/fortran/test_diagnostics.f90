@@ -1,13 +1,13 @@
 !> Diagnostics of a minimisation: degrees of freedom for signal and variances of the analysis
 !> against dense matrices, and what is noted.
 module test_diagnostics
-   use da_analysis_conjugate_gradient, only: minimisation_type
-   use da_analysis_cost_function, only: problem_type, minimisation_config, &
+   use da_analysis_variational_conjugate_gradient, only: minimisation_type
+   use da_analysis_variational_cost_function, only: problem_type, minimisation_config, &
       variational_history_type, minimise_cost
-   use da_analysis_diagnostics, only: note_minimisation
+   use da_analysis_variational_diagnostics, only: note_minimisation
    use da_analysis_diagnostics_settings, only: diagnostics_config
-   use da_analysis_hessian, only: signal_of_pairs, sample_signal, analysis_variances
-   use da_analysis_lanczos, only: ritz_type, find_basis, ritz_pairs
+   use da_analysis_variational_hessian, only: signal_of_pairs, sample_signal, analysis_variances
+   use da_analysis_variational_lanczos, only: ritz_type, find_basis, ritz_pairs
    use da_base_communicator, only: alone
    use da_base_domain, only: domain_type, new_domain
    use da_base_error, only: error_type

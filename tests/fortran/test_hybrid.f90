@@ -1,19 +1,19 @@
 !> Covariances of ensembles in an analysis: the roots, and hybrid schemes against the Kalman
 !> smoother on a linear model.
 module test_hybrid
-   use da_analysis_cost_function, only: problem_type, minimisation_config, &
+   use da_analysis_variational_cost_function, only: problem_type, minimisation_config, &
       variational_history_type, minimise_cost
-   use da_analysis_ensemble_filter, only: ensemble_filter_type
-   use da_analysis_ensrf, only: ensrf_config, new_ensrf
-   use da_analysis_etkf, only: etkf_type, etkf_config, new_etkf
+   use da_analysis_filter_ensemble_filter, only: ensemble_filter_type
+   use da_analysis_serial_ensrf, only: ensrf_config, new_ensrf
+   use da_analysis_filter_etkf, only: etkf_type, etkf_config, new_etkf
    use da_analysis_hybrid_coupled, only: coupled_type
    use da_analysis_hybrid_covariance, only: new_localisation
    use da_analysis_hybrid_envar, only: envar_type, envar_problem_type
-   use da_analysis_letkf, only: letkf_config, new_letkf
-   use da_analysis_smoother, only: carried_start, carried_end
-   use da_analysis_variational, only: variational_type, new_variational
+   use da_analysis_local_letkf, only: letkf_config, new_letkf
+   use da_analysis_smoother_type, only: carried_start, carried_end
+   use da_analysis_variational_scheme, only: variational_type, new_variational
    use da_analysis_variational_settings, only: variational_config
-   use da_analysis_window, only: window_type, new_window
+   use da_analysis_variational_window, only: window_type, new_window
    use da_base_communicator, only: alone
    use da_base_domain, only: domain_type, new_domain
    use da_base_error, only: error_type

@@ -1,10 +1,10 @@
 !> Smoothers against each other on a linear model, where the Kalman smoother's answer is exact.
 module test_ienks
-   use da_analysis_cost_function, only: problem_type, minimisation_config, &
+   use da_analysis_variational_cost_function, only: problem_type, minimisation_config, &
       variational_history_type, minimise_cost
-   use da_analysis_ienks, only: ienks_type, ienks_config, new_ienks
-   use da_analysis_smoother, only: carried_start
-   use da_analysis_window, only: new_window
+   use da_analysis_smoother_ienks, only: ienks_type, ienks_config, new_ienks
+   use da_analysis_smoother_type, only: carried_start
+   use da_analysis_variational_window, only: new_window
    use da_base_communicator, only: alone
    use da_base_domain, only: domain_type, new_domain
    use da_base_error, only: error_type

@@ -1,14 +1,14 @@
 !> Impact of observations: against a dense gain, exact where the model is linear, of third order
 !> elsewhere, the same bits on any layout.
 module test_impact
-   use da_analysis_conjugate_gradient, only: minimisation_type, minimise
-   use da_analysis_cost_function, only: problem_type, minimisation_config
-   use da_analysis_observation_impact, only: forecast_aspect_type, impact_type, &
+   use da_analysis_variational_conjugate_gradient, only: minimisation_type, minimise
+   use da_analysis_variational_cost_function, only: problem_type, minimisation_config
+   use da_analysis_variational_observation_impact, only: forecast_aspect_type, impact_type, &
       impact_of_problem, impact_of_departures, analyse, forecast_errors, forecast_sensitivity
-   use da_analysis_judged_variational, only: judged_variational_type
-   use da_analysis_variational, only: new_variational
+   use da_analysis_variational_impact, only: variational_impact_type
+   use da_analysis_variational_scheme, only: new_variational
    use da_analysis_variational_settings, only: variational_config
-   use da_analysis_window, only: new_window
+   use da_analysis_variational_window, only: new_window
    use da_base_communicator, only: alone
    use da_base_domain, only: domain_type, new_domain
    use da_base_error, only: error_type
@@ -341,7 +341,7 @@ contains
       type(domain_type), intent(inout) :: domain
       integer, parameter :: cases = 3
       type(case_type) :: one
-      type(judged_variational_type) :: scheme
+      type(variational_impact_type) :: scheme
       type(variational_config) :: config
       type(background_config) :: background
       type(ensemble_type) :: ensemble

@@ -1,19 +1,19 @@
 !> The fixed-lag smoother beside its filters: on a linear model the Kalman smoother's answer is
 !> exact.
 module test_lagged_smoother
-   use da_analysis_denkf, only: new_denkf
-   use da_analysis_eakf, only: new_eakf
-   use da_analysis_enkf_n, only: enkf_n_config, new_enkf_n
-   use da_analysis_ensemble_filter, only: ensemble_filter_type
-   use da_analysis_ensrf, only: ensrf_config, new_ensrf
-   use da_analysis_etkf, only: etkf_config, new_etkf
-   use da_analysis_ienks, only: ienks_type, ienks_config, new_ienks
-   use da_analysis_lagged_smoother, only: carried_lagged
-   use da_analysis_letkf, only: letkf_config, new_letkf
-   use da_analysis_smoother, only: carried_start, carried_smoothed
-   use da_analysis_stochastic_enkf, only: new_stochastic_enkf
+   use da_analysis_filter_denkf, only: new_denkf
+   use da_analysis_serial_eakf, only: new_eakf
+   use da_analysis_filter_enkf_n, only: enkf_n_config, new_enkf_n
+   use da_analysis_filter_ensemble_filter, only: ensemble_filter_type
+   use da_analysis_serial_ensrf, only: ensrf_config, new_ensrf
+   use da_analysis_filter_etkf, only: etkf_config, new_etkf
+   use da_analysis_smoother_ienks, only: ienks_type, ienks_config, new_ienks
+   use da_analysis_smoother_lagged, only: carried_lagged
+   use da_analysis_local_letkf, only: letkf_config, new_letkf
+   use da_analysis_smoother_type, only: carried_start, carried_smoothed
+   use da_analysis_filter_stochastic_enkf, only: new_stochastic_enkf
    use da_analysis_type, only: analysis_type
-   use da_analysis_window, only: window_type, new_window
+   use da_analysis_variational_window, only: window_type, new_window
    use da_base_communicator, only: alone
    use da_base_domain, only: domain_type, new_domain
    use da_base_error, only: error_type

@@ -1,11 +1,11 @@
 !> Lanczos' method on the Hessian of a window: its pairs against dense matrices, the gradients that
 !> a minimisation keeps, preconditioning.
 module test_lanczos
-   use da_analysis_conjugate_gradient, only: minimisation_type, minimise, batch_products
-   use da_analysis_cost_function, only: problem_type, minimisation_config, &
+   use da_analysis_variational_conjugate_gradient, only: minimisation_type, minimise, batch_products
+   use da_analysis_variational_cost_function, only: problem_type, minimisation_config, &
       variational_history_type, minimise_cost
-   use da_analysis_hessian, only: signal_of_pairs
-   use da_analysis_lanczos, only: ritz_type, find_basis, ritz_pairs
+   use da_analysis_variational_hessian, only: signal_of_pairs
+   use da_analysis_variational_lanczos, only: ritz_type, find_basis, ritz_pairs
    use da_base_communicator, only: alone
    use da_base_domain, only: domain_type, new_domain
    use da_base_error, only: error_type

@@ -1,7 +1,7 @@
 !> The local filter's fast path against a plain one: an eigen-decomposition for each point.
 module test_letkf
-   use da_analysis_letkf, only: letkf_type, letkf_config, new_letkf
-   use da_analysis_letkf_interpolation, only: coarse_point, coarse_number
+   use da_analysis_local_letkf, only: letkf_type, letkf_config, new_letkf
+   use da_analysis_local_letkf_interpolation, only: coarse_point, coarse_number
    use da_analysis_local_observations, only: adaptivity_type
    use da_base_domain, only: domain_type, new_domain
    use da_base_error, only: error_type

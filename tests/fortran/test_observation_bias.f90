@@ -1,9 +1,9 @@
 !> The bias of observations against the Kalman filter of state and bias together.
 module test_observation_bias
-   use da_analysis_ensemble_filter, only: ensemble_filter_type
-   use da_analysis_etkf, only: etkf_config, new_etkf
-   use da_analysis_letkf, only: letkf_config, new_letkf
-   use da_analysis_observation_bias, only: observation_bias_config
+   use da_analysis_filter_ensemble_filter, only: ensemble_filter_type
+   use da_analysis_filter_etkf, only: etkf_config, new_etkf
+   use da_analysis_local_letkf, only: letkf_config, new_letkf
+   use da_analysis_filter_observation_bias, only: observation_bias_config
    use da_base_communicator, only: alone
    use da_base_domain, only: domain_type, new_domain
    use da_base_error, only: error_type

@@ -1,8 +1,8 @@
 !> The local particle filter against Poterjoy's (2016) formulas in nested loops, and its parts.
 module test_particles
-   use da_analysis_local_particle_filter, only: local_particle_filter_config, &
+   use da_analysis_serial_local_particle_filter, only: local_particle_filter_config, &
       new_local_particle_filter
-   use da_analysis_particle_kernels, only: map_distributions, resample
+   use da_analysis_serial_particle_kernels, only: map_distributions, resample
    use da_base_domain, only: domain_type, new_domain
    use da_base_error, only: error_type
    use da_base_kinds, only: wp, i8

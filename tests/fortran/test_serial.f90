@@ -1,7 +1,7 @@
 !> Serial filters against plain ones: all observations and points of a whole circle in nested loops.
 module test_serial
-   use da_analysis_eakf, only: new_eakf
-   use da_analysis_ensrf, only: ensrf_config, new_ensrf
+   use da_analysis_serial_eakf, only: new_eakf
+   use da_analysis_serial_ensrf, only: ensrf_config, new_ensrf
    use da_analysis_serial_blocks, only: blocks_type, new_blocks
    use da_analysis_serial_filter, only: serial_filter_type
    use da_base_domain, only: domain_type, new_domain

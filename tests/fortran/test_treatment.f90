@@ -1,12 +1,12 @@
 !> What is done to observations before a filter sees them.
 module test_treatment
-   use da_analysis_denkf, only: new_denkf
-   use da_analysis_eakf, only: new_eakf
-   use da_analysis_ensemble_filter, only: ensemble_filter_type
-   use da_analysis_ensrf, only: ensrf_config, new_ensrf
-   use da_analysis_etkf, only: etkf_config, new_etkf
-   use da_analysis_letkf, only: letkf_config, new_letkf
-   use da_analysis_stochastic_enkf, only: new_stochastic_enkf
+   use da_analysis_filter_denkf, only: new_denkf
+   use da_analysis_serial_eakf, only: new_eakf
+   use da_analysis_filter_ensemble_filter, only: ensemble_filter_type
+   use da_analysis_serial_ensrf, only: ensrf_config, new_ensrf
+   use da_analysis_filter_etkf, only: etkf_config, new_etkf
+   use da_analysis_local_letkf, only: letkf_config, new_letkf
+   use da_analysis_filter_stochastic_enkf, only: new_stochastic_enkf
    use da_base_communicator, only: alone
    use da_base_domain, only: domain_type, new_domain
    use da_base_error, only: error_type

@@ -2,10 +2,10 @@
 !> against a direct solution.
 module test_variational
    use, intrinsic :: ieee_arithmetic, only: ieee_value, ieee_quiet_nan
-   use da_analysis_conjugate_gradient, only: batch_products
-   use da_analysis_cost_function, only: problem_type, minimisation_config, &
+   use da_analysis_variational_conjugate_gradient, only: batch_products
+   use da_analysis_variational_cost_function, only: problem_type, minimisation_config, &
       variational_history_type, minimise_cost
-   use da_analysis_window, only: window_type, new_window
+   use da_analysis_variational_window, only: window_type, new_window
    use da_base_communicator, only: alone
    use da_base_domain, only: domain_type, new_domain
    use da_base_error, only: error_type

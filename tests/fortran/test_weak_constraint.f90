@@ -1,10 +1,10 @@
 !> Weak-constraint 4D-Var: forcings on their way through a window, and their estimates against the
 !> Kalman smoother with model error.
 module test_weak_constraint
-   use da_analysis_cost_function, only: problem_type, minimisation_config, &
+   use da_analysis_variational_cost_function, only: problem_type, minimisation_config, &
       variational_history_type, minimise_cost
-   use da_analysis_forcing, only: forcing_type
-   use da_analysis_window, only: window_type, new_window
+   use da_analysis_variational_forcing, only: forcing_type
+   use da_analysis_variational_window, only: window_type, new_window
    use da_base_communicator, only: alone
    use da_base_domain, only: domain_type, new_domain
    use da_base_error, only: error_type

@@ -1,12 +1,12 @@
 !> Windows of observations: every shift, single and multiple data assimilation and 3D-FGAT against
 !> the direct solution for a linear model, where all must agree with it.
 module test_windows
-   use da_analysis_cost_function, only: minimisation_config
-   use da_analysis_ienks, only: ienks_type, ienks_config, new_ienks
-   use da_analysis_smoother, only: smoother_type, carried_start, carried_smoothed
-   use da_analysis_variational, only: variational_type, new_variational
+   use da_analysis_variational_cost_function, only: minimisation_config
+   use da_analysis_smoother_ienks, only: ienks_type, ienks_config, new_ienks
+   use da_analysis_smoother_type, only: smoother_type, carried_start, carried_smoothed
+   use da_analysis_variational_scheme, only: variational_type, new_variational
    use da_analysis_variational_settings, only: variational_config
-   use da_analysis_window, only: window_type, new_window
+   use da_analysis_variational_window, only: window_type, new_window
    use da_base_communicator, only: alone
    use da_base_domain, only: domain_type, new_domain
    use da_base_error, only: error_type

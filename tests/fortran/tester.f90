@@ -12,6 +12,7 @@ program tester
    use test_filters, only: test_filters_suite
    use test_hybrid, only: test_hybrid_suite
    use test_ienks, only: test_ienks_suite
+   use test_kalman, only: test_kalman_suite
    use test_lagged_smoother, only: test_lagged_smoother_suite
    use test_impact, only: test_impact_suite
    use test_letkf, only: test_letkf_suite
@@ -125,6 +126,8 @@ contains
          call test_variational_suite(tests)
       case ('ienks')
          call test_ienks_suite(tests)
+      case ('kalman')
+         call test_kalman_suite(tests)
       case ('hybrid')
          call test_hybrid_suite(tests)
       case ('windows')

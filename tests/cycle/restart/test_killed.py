@@ -78,6 +78,11 @@ CASES: dict[str, Groups] = {
         "observations": {"stride": 1.7, "gross_error_limit": 3.0},
         "model_error": {"truth_sd": 0.1},
     },
+    "kalman_second_order": {
+        "cycle": {"analysis": "kalman_second_order"},
+        "ensemble": {"members": 1},
+        "kalman_second_order": {"reach": 12, "q": 0.001},
+    },
     "fgat": {
         "cycle": {"analysis": "var3d"},
         "variational": {"window": 5},
