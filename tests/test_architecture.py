@@ -144,6 +144,21 @@ def used_modules_exist(source: Source) -> list[str]:
     ]
 
 
+SHARED = ("_type", "_setup", "_list", "analysis_hybrid_coupled")
+"""Ends of what lists use and others, too: no implementations, or one that another extends."""
+
+
+def implementations_are_known_to_their_list(source: Source) -> list[str]:
+    listed = {
+        module
+        for other in repository_sources()
+        if other.name == f"{other.folder}/list.f90" and other.name != source.name
+        for module, _ in other.uses()
+        if module.startswith(f"da_{other.folder}_") and not module.endswith(SHARED)
+    }
+    return [f"uses {module}" for module, _ in source.uses() if module in listed]
+
+
 def mpi_is_known_to_few(source: Source) -> list[str]:
     wrong = []
     for module, names in source.uses():
@@ -281,6 +296,7 @@ RULES: list[Rule] = [
     layering,
     module_is_named_after_the_path,
     used_modules_exist,
+    implementations_are_known_to_their_list,
     mpi_is_known_to_few,
     netcdf_is_known_to_io,
     names_are_private_and_explicit,
@@ -415,6 +431,7 @@ def test_rules_accept_a_good_source(rule: Rule) -> None:
         (module_is_named_after_the_path, broken("da_model_good", "model_good")),
         (module_is_named_after_the_path, broken("module", "module da_model_other\nmodule")),
         (used_modules_exist, broken("da_base_kinds", "da_base_colours")),
+        (implementations_are_known_to_their_list, broken("da_base_kinds", "da_roles_as_model")),
         (mpi_is_known_to_few, broken("da_base_kinds, only: wp", "mpi_f08, only: MPI_Comm")),
         (mpi_is_known_to_few, broken("da_base_kinds, only: wp, &", "MPI_F08\n", "io/good.f90")),
         (
