@@ -144,21 +144,6 @@ def used_modules_exist(source: Source) -> list[str]:
     ]
 
 
-SHARED = ("_type", "_setup", "_list", "analysis_hybrid_coupled")
-"""Ends of what lists use and others, too: no implementations, or one that another extends."""
-
-
-def implementations_are_known_to_their_list(source: Source) -> list[str]:
-    listed = {
-        module
-        for other in repository_sources()
-        if other.name == f"{other.folder}/list.f90" and other.name != source.name
-        for module, _ in other.uses()
-        if module.startswith(f"da_{other.folder}_") and not module.endswith(SHARED)
-    }
-    return [f"uses {module}" for module, _ in source.uses() if module in listed]
-
-
 def mpi_is_known_to_few(source: Source) -> list[str]:
     wrong = []
     for module, names in source.uses():
@@ -296,7 +281,6 @@ RULES: list[Rule] = [
     layering,
     module_is_named_after_the_path,
     used_modules_exist,
-    implementations_are_known_to_their_list,
     mpi_is_known_to_few,
     netcdf_is_known_to_io,
     names_are_private_and_explicit,
