@@ -19,7 +19,9 @@ module da_analysis_factory
    use da_analysis_hybrid_envar, only: envar_type
    use da_analysis_ienks, only: ienks_type, ienks_config, new_ienks, read_ienks
    use da_analysis_judged_variational, only: judged_variational_type
-   use da_analysis_kalman_second_order, only: kalman_type, kalman_config, new_kalman, read_kalman
+   use da_analysis_kalman_second_order, only: kalman_type, new_kalman
+   use da_analysis_kalman_settings, only: kalman_config, read_kalman
+   use da_analysis_kalman_window, only: kalman_window_type, new_kalman_window
    use da_analysis_lagged_smoother, only: read_lag
    use da_analysis_letkf, only: letkf_config, new_letkf, read_letkf, check_letkf
    use da_analysis_local_particle_filter, only: local_particle_filter_config, &
@@ -76,6 +78,7 @@ contains
       type(ienks_type), allocatable :: smoother
       type(kalman_config) :: kalman
       type(kalman_type), allocatable :: one_state
+      type(kalman_window_type), allocatable :: one_state_window
 
       select case (name)
       case ('none')
@@ -144,9 +147,15 @@ contains
       case ('kalman_second_order')
          call read_kalman(namelists, kalman, error)
          if (allocated(error)) return
-         one_state = new_kalman(kalman)
-         one_state%gross_error_limit = gross_error_limit
-         call move_alloc(one_state, analysis)
+         if (kalman%window > 0) then
+            one_state_window = new_kalman_window(kalman)
+            one_state_window%gross_error_limit = gross_error_limit
+            call move_alloc(one_state_window, analysis)
+         else
+            one_state = new_kalman(kalman)
+            one_state%gross_error_limit = gross_error_limit
+            call move_alloc(one_state, analysis)
+         end if
       end select
       if (allocated(error)) return
       if (allocated(filter)) then
