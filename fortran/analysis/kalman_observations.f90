@@ -114,8 +114,8 @@ contains
       end subroutine keep
    end subroutine linearise_rows
 
-   !> The number of the field that has the one of a point, place(span(1) + i) for the slab's point i,
-   !> from `span` before the slab to `span` behind it; there are so many fields.
+   !> The number of the field that has the one of a point, place(span(1) + i) for the slab's point
+   !> i, from `span` before the slab to `span` behind it; there are so many fields.
    subroutine number_points(domain, span, place, fields)
       type(domain_type), intent(in) :: domain
       integer, intent(in) :: span(2)

@@ -54,7 +54,8 @@ contains
       call namelists%get('iterations', config%iterations, &
                          'with a window: most Gauss-Newton steps', minimum=1)
       call namelists%get('tolerance', config%tolerance, &
-                         'with a window: the last step''s largest change of the state', above=0.0_wp)
+                         'with a window: the last step''s largest change of a variable', &
+                         above=0.0_wp)
       if (config%window == 0 .and. config%iterations /= defaults%iterations) then
          call namelists%reject('iterations', 'is not used with window = 0')
       else if (config%window == 0 .and. abs(config%tolerance - defaults%tolerance) > 0) then
