@@ -12,16 +12,17 @@ module da_analysis_kalman_forecast
 
 contains
 
-   !> That of the first state: a diagonal.
-   subroutine first_covariance(config, domain, components, covariance)
+   !> That of the first state: a diagonal, zero for the last `parameters` components.
+   subroutine first_covariance(config, domain, components, parameters, covariance)
       type(kalman_config), intent(in) :: config
       type(domain_type), intent(in) :: domain
       integer, intent(in) :: components
+      integer, intent(in) :: parameters
       real(wp), allocatable, intent(out) :: covariance(:, :, :)
 
       allocate (covariance(domain%n, components, &
                            components*(reach_on(domain%total, config%reach) + 1)), source=0.0_wp)
-      call add_to_variances(covariance, config%initial_sd**2)
+      call add_to_variances(components - parameters, config%initial_sd**2, covariance)
    end subroutine first_covariance
 
    !> State and covariance a cycle later, with the model's error.
@@ -36,7 +37,7 @@ contains
 
       call forecast_errors(config, bands, domain, model, steps, covariance, x)
       covariance = config%inflation**2*covariance
-      call add_to_variances(covariance, config%q)
+      call add_to_variances(size(x, 2) - model%parameters, config%q, covariance)
    end subroutine forecast_cycle
 
    !> State and covariance some steps of a perfect model later.
@@ -86,13 +87,14 @@ contains
       x(:, :, 1) = x(:, :, 1) + shift
    end subroutine advance
 
-   !> Add to the variances of each point's components.
-   pure subroutine add_to_variances(covariance, variance)
-      real(wp), intent(inout) :: covariance(:, :, :)
+   !> Add to the variances of each point's first components, its state.
+   pure subroutine add_to_variances(states, variance, covariance)
+      integer, intent(in) :: states
       real(wp), intent(in) :: variance
+      real(wp), intent(inout) :: covariance(:, :, :)
       integer :: c
 
-      do c = 1, size(covariance, 2)
+      do c = 1, states
          covariance(:, c, c) = covariance(:, c, c) + variance
       end do
    end subroutine add_to_variances

@@ -68,7 +68,8 @@ contains
       type(ensemble_type), intent(inout) :: ensemble
       real(wp), allocatable :: covariance(:, :, :)
 
-      call first_covariance(self%config, domain, size(ensemble%x, 2), covariance)
+      call first_covariance(self%config, domain, size(ensemble%x, 2), ensemble%parameters, &
+                            covariance)
       call ensemble%carry(carried_covariance, '', .false., covariance)
    end subroutine carry_along
 

@@ -23,7 +23,8 @@ module da_analysis_kalman_window
    use da_model_type, only: model_type
    use da_observation_factory, only: new_observation_operator
    use da_observation_type, only: observations_type
-   use da_operator_composition, only: new_composition
+   use da_operator_catalogue, only: catalogue_type
+   use da_operator_composition, only: composition_type, new_composition
    use da_operator_repetition, only: new_repetition
    use da_operator_type, only: operator_type
    implicit none
@@ -39,6 +40,7 @@ module da_analysis_kalman_window
    contains
       procedure :: prepare
       procedure :: carry_along
+      procedure :: list_operators
       procedure :: forecast
       procedure :: update_window
    end type kalman_window_type
@@ -71,10 +73,40 @@ contains
       real(wp), allocatable :: covariance(:, :, :)
 
       call carry_window(self, domain, ensemble)
-      call first_covariance(self%config, domain, size(ensemble%x, 2), covariance)
+      call first_covariance(self%config, domain, size(ensemble%x, 2), ensemble%parameters, &
+                            covariance)
       call ensemble%carry(carried_covariance, '', .false., covariance)
       call ensemble%carry(carried_end_covariance, '', .false., covariance)
    end subroutine carry_along
+
+   !> What the newest observations see of the window's start.
+   subroutine list_operators(self, domain, cycle, past, observations, ensemble, catalogue)
+      class(kalman_window_type), intent(in) :: self
+      type(domain_type), intent(inout) :: domain
+      integer, intent(in) :: cycle
+      type(observations_type), intent(in) :: past(:)
+      type(observations_type), intent(in) :: observations
+      type(ensemble_type), intent(in) :: ensemble
+      type(catalogue_type), intent(inout) :: catalogue
+      integer :: steps
+
+      steps = (cycle - self%start_of(cycle))*self%steps
+      call catalogue%add('H at the window''s end', across_window(self, domain, steps, observations), &
+                         ensemble%carried(ensemble%place_of(carried_start))%x, steps)
+   end subroutine list_operators
+
+   !> The observation operator after so many steps of the model.
+   function across_window(self, domain, steps, observations) result(operator)
+      class(kalman_window_type), intent(in) :: self
+      type(domain_type), intent(in) :: domain
+      integer, intent(in) :: steps
+      type(observations_type), intent(in) :: observations
+      type(composition_type) :: operator
+      class(operator_type), allocatable :: observe
+
+      call new_observation_operator(observations, domain, observe)
+      operator = new_composition(new_repetition(self%model, steps), observe)
+   end function across_window
 
    !> From the end of the window before to the background of its new end.
    subroutine forecast(self, domain, model, cycle, ensemble)
@@ -130,16 +162,14 @@ contains
       type(observations_type), intent(in) :: observations
       real(wp), contiguous, intent(inout) :: covariance(:, :, :)
       real(wp), contiguous, intent(inout) :: x(:, :, :)
-      class(operator_type), allocatable :: observe
-      class(operator_type), allocatable :: operator
+      type(composition_type) :: operator
       type(rows_type) :: rows
       real(wp), allocatable, dimension(:, :, :) :: background, before, latest
       real(wp), dimension(observations%n, 1, 1) :: hx, moved
       real(wp) :: change(1)
       integer :: iteration
 
-      call new_observation_operator(observations, domain, observe)
-      operator = new_composition(new_repetition(self%model, steps), observe)
+      operator = across_window(self, domain, steps, observations)
       background = x
       before = covariance
       do iteration = 1, self%config%iterations
