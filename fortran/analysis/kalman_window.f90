@@ -91,7 +91,8 @@ contains
       integer :: steps
 
       steps = (cycle - self%start_of(cycle))*self%steps
-      call catalogue%add('H at the window''s end', across_window(self, domain, steps, observations), &
+      call catalogue%add('H at the window''s end', &
+                         across_window(self, domain, steps, observations), &
                          ensemble%carried(ensemble%place_of(carried_start))%x, steps)
    end subroutine list_operators
 
