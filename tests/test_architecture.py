@@ -232,6 +232,7 @@ MOST_MODULES = 15
 
 MANY_MODULES = {
     "analysis/variational/scheme.f90": "a window, its cost, its covariances, and what it tells",
+    "analysis/kalman/window.f90": "an operator put together of model, H and their repetition",
     "cycle/config.f90": "a reader for each group of the namelist",
 }
 
