@@ -231,7 +231,6 @@ MOST_MODULES = 15
 """That a file may use, those of base/ not counted: more is a place that knows every feature."""
 
 MANY_MODULES = {
-    "analysis/variational/scheme.f90": "a window, its cost, its covariances, and what it tells",
     "cycle/config.f90": "a reader for each group of the namelist",
 }
 
