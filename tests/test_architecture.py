@@ -231,7 +231,6 @@ MOST_MODULES = 15
 """That a file may use, those of base/ not counted: more is a place that knows every feature."""
 
 MANY_MODULES = {
-    "analysis/variational/scheme.f90": "a window, its cost, its covariances, and what it tells",
     "analysis/kalman/window.f90": "an operator put together of model, H and their repetition",
     "cycle/config.f90": "a reader for each group of the namelist",
 }

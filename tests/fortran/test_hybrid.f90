@@ -142,9 +142,9 @@ contains
       background%sd = sd
       config%window = window
       scheme = new_variational('var4d', config, background)
-      scheme%hybrid%weight = weight
-      scheme%hybrid%inflation = factor
-      scheme%hybrid%localisation = with_taper('gaspari_cohn', 1.5_wp)
+      scheme%errors%hybrid%weight = weight
+      scheme%errors%hybrid%inflation = factor
+      scheme%errors%hybrid%localisation = with_taper('gaspari_cohn', 1.5_wp)
       call scheme%prepare(whole, model)
       call begin(whole, scheme%window, model, ensemble)
       call scheme%errors_of_background(whole, ensemble, covariance)
@@ -154,7 +154,7 @@ contains
       expected = weight*factor**2*matmul(anomalies, transpose(anomalies))/(members - 1)
       do j = 1, points
          do i = 1, points
-            call tapers(scheme%hybrid%localisation, 1, [distance(i, j)], local)
+            call tapers(scheme%errors%hybrid%localisation, 1, [distance(i, j)], local)
             expected(i, j) = local(1)*expected(i, j)
          end do
          expected(j, j) = expected(j, j) + (1 - weight)*sd**2
@@ -229,8 +229,8 @@ contains
       config%minimisation = minimisation_config(1, 100, 1.0e-13_wp)
       background%covariance = 'diagonal'
       scheme%variational_type = new_variational(name, config, background)
-      scheme%hybrid%weight = 1
-      scheme%hybrid%localisation = with_taper('none', 6.0_wp)
+      scheme%errors%hybrid%weight = 1
+      scheme%errors%hybrid%localisation = with_taper('none', 6.0_wp)
       scheme%steps = 2
       if (allocated(scheme%filter)) deallocate (scheme%filter)
       allocate (scheme%filter, source=filter)

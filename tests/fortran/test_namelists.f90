@@ -4,7 +4,7 @@ module test_namelists
    use da_base_kinds, only: wp
    use da_base_namelists, only: namelists_type, new_namelists
    use da_base_text, only: to_text
-   use test_namelist_fuzz, only: test_namelist_fuzz_suite
+   use namelist_fuzz, only: fuzz_namelists
    use testing, only: testing_type
    implicit none
    private
@@ -52,7 +52,7 @@ contains
       call refused(tests, newline//'&a name = ''w'//achar(27)//'rd'' /', &
                    'line 2: control character 27')
       call refused(tests, '&a name = ''wo'//achar(9)//'rd'' /', 'in a string')
-      call test_namelist_fuzz_suite(tests)
+      call fuzz_namelists(tests)
    end subroutine test_namelists_suite
 
    subroutine read_a(text, effective, n, x, yes, name, list, error)

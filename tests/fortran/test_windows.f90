@@ -330,7 +330,7 @@ contains
       config%multiple = multiple
       config%minimisation = minimisation_config(1, 200, 1.0e-13_wp)
       scheme = new_variational(name, config, background)
-      allocate (scheme%covariance, source=new_homogeneous(points, row_of_covariances()))
+      allocate (scheme%errors%covariance, source=new_homogeneous(points, row_of_covariances()))
    end subroutine set_variational
 
    !> 4D-Var with observations all over its first window: with B, what the direct solution gives;

@@ -46,8 +46,8 @@ contains
       self%coupled = .true.
       call self%variational_type%configure(namelists, setup, error)
       if (allocated(error)) return
-      call new_filter(self%hybrid%filter, self%filter)
-      call self%filter%configure_beside(namelists, setup, self%hybrid%localisation, error)
+      call new_filter(self%errors%hybrid%filter, self%filter)
+      call self%filter%configure_beside(namelists, setup, self%errors%hybrid%localisation, error)
    end subroutine configure
 
    subroutine update_window(self, domain, cycle, past, observations, ensemble, error)

@@ -63,7 +63,7 @@ contains
       do k = 1, size(steps)
          made%instants(k)%step = sum(steps(:k))
          call new_window(self%model, domain, [0], groups(k:k), made%instants(k)%window)
-         call self%errors_of(trajectory(:, :, :, k), made%instants(k)%covariance)
+         call self%errors%at(trajectory(:, :, :, k), made%instants(k)%covariance)
       end do
       call move_alloc(made, problem)
    end subroutine pose

@@ -2,22 +2,22 @@
 module da_analysis_variational_parts
    use da_base_error, only: error_type, input_error
    use da_base_namelists, only: namelists_type
+   use da_analysis_variational_background_errors, only: background_errors_type
    use da_analysis_variational_cost_function, only: minimisation_config
    use da_analysis_diagnostics_settings, only: minimised_run_type, read_diagnostics
-   use da_analysis_hybrid_covariance, only: hybrid_config, read_hybrid, read_hybrid_localisation
+   use da_analysis_hybrid_covariance, only: read_hybrid, read_hybrid_localisation
    use da_analysis_setup, only: analysis_setup_type, need_ensemble
    use da_analysis_smoother_type, only: smoother_type
    use da_analysis_variational_settings, only: variational_config, read_variational
    use da_analysis_variational_weak_constraint, only: weak_constraint_type, read_weak_constraint
-   use da_covariance_background, only: background_config, read_background
+   use da_covariance_background, only: read_background
    implicit none
    private
    public :: variational_parts_type
 
    type, abstract, extends(smoother_type) :: variational_parts_type
       type(minimisation_config) :: minimisation
-      type(background_config) :: background
-      type(hybrid_config) :: hybrid
+      type(background_errors_type) :: errors
       type(weak_constraint_type) :: weak_constraint
       !> Whether an ensemble filter stands beside it.
       logical :: coupled = .false.
@@ -38,11 +38,13 @@ contains
 
       call read_variational(namelists, self%name, config, error)
       if (allocated(error)) return
-      call read_hybrid(namelists, self%name, self%coupled, setup%members, self%hybrid, error)
+      call read_hybrid(namelists, self%name, self%coupled, setup%members, self%errors%hybrid, error)
       if (allocated(error)) return
-      call read_hybrid_localisation(namelists, self%coupled, self%hybrid, error)
+      call read_hybrid_localisation(namelists, self%coupled, self%errors%hybrid, error)
       if (allocated(error)) return
-      if (self%hybrid%uses_static()) call read_background(namelists, self%background, error)
+      if (self%errors%hybrid%uses_static()) then
+         call read_background(namelists, self%errors%background, error)
+      end if
       if (allocated(error)) return
       if (self%name == 'var4d') call read_weak_constraint(namelists, self%weak_constraint, error)
       if (allocated(error)) return
@@ -56,7 +58,9 @@ contains
       end if
       if (allocated(error)) return
       call self%take(config)
-      if (self%weak_constraint%active .or. self%hybrid%uses_ensemble()) self%tells_impact = .false.
+      if (self%weak_constraint%active .or. self%errors%hybrid%uses_ensemble()) then
+         self%tells_impact = .false.
+      end if
       self%gross_error_limit = setup%gross_error_limit
    end subroutine configure
 

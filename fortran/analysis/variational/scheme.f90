@@ -8,22 +8,18 @@ module da_analysis_variational_scheme
    use da_base_domain, only: domain_type
    use da_base_error, only: error_type
    use da_base_random, only: random_key_type, stream_climatology
-   use da_analysis_variational_conjugate_gradient, only: batch_products
    use da_analysis_variational_cost_function, only: problem_type, &
       variational_history_type, minimise_cost
    use da_analysis_variational_diagnostics, only: note_minimisation
    use da_analysis_variational_problem_operators, only: list_problem
-   use da_analysis_hybrid_covariance, only: new_localisation, new_hybrid_errors
    use da_analysis_perturbed_observations, only: perturb_window
    use da_analysis_smoother_type, only: carry_window, carried_start, carried_end
    use da_analysis_type, only: no_noise_in_windows, observe_analysis
    use da_analysis_variational_parts, only: variational_parts_type
    use da_analysis_variational_settings, only: variational_config
    use da_analysis_variational_window, only: new_window, new_fgat_window
-   use da_covariance_background, only: background_config, new_background
-   use da_covariance_climatology, only: keep_finite
+   use da_covariance_background, only: background_config
    use da_covariance_type, only: covariance_type
-   use da_ensemble_initialise, only: draw_from_attractor
    use da_ensemble_type, only: ensemble_type
    use da_model_type, only: model_type
    use da_observation_type, only: observations_type
@@ -33,8 +29,6 @@ module da_analysis_variational_scheme
    public :: variational_type, new_variational
 
    type, extends(variational_parts_type) :: variational_type
-      class(covariance_type), allocatable :: covariance
-      class(covariance_type), allocatable :: localisation
    contains
       procedure :: covariance_file
       procedure :: take_covariances
@@ -45,7 +39,6 @@ module da_analysis_variational_scheme
       procedure :: against_noise
       procedure :: update_window
       procedure :: errors_of_background
-      procedure :: errors_of
    end type variational_type
 
 contains
@@ -57,7 +50,7 @@ contains
       type(variational_type) :: self
 
       self%name = name
-      self%background = background
+      self%errors%background = background
       call self%take(config)
    end function new_variational
 
@@ -65,46 +58,26 @@ contains
       class(variational_type), intent(in) :: self
       character(len=:), allocatable :: path
 
-      path = self%background%file
+      path = self%errors%background%file
    end function covariance_file
 
    pure subroutine take_covariances(self, covariances)
       class(variational_type), intent(inout) :: self
       real(wp), intent(in) :: covariances(0:, :)
 
-      self%background%covariances = covariances
+      self%errors%background%covariances = covariances
    end subroutine take_covariances
 
-   !> The background covariance; the climate is sampled by free runs of the model.
    subroutine prepare(self, domain, model)
       class(variational_type), intent(inout) :: self
       type(domain_type), intent(inout) :: domain
       class(model_type), intent(in) :: model
-      integer, parameter :: points_wanted = 4000
-      real(wp), parameter :: spin_up = 20
       real(wp), allocatable :: climate(:, :, :)
-      logical :: sampled
 
       self%model = model
-      if (self%hybrid%uses_ensemble()) then
-         call new_localisation(self%hybrid%localisation, domain, self%localisation)
-      end if
-      sampled = self%weak_constraint%wants_climate()
-      if (self%hybrid%uses_static()) then
-         sampled = sampled .or. self%background%covariance == 'climatology'
-      end if
-      if (sampled) then
-         allocate (climate(domain%n, model%components_in, max(1, points_wanted/domain%total)))
-         call draw_from_attractor(model, domain, random_key_type(self%seed, stream_climatology), &
-                                  spin_up, climate)
-         call keep_finite(domain, climate)
-      else
-         allocate (climate(domain%n, model%components_in, 0))
-      end if
-      if (self%hybrid%uses_static()) then
-         call new_background(self%background, model, domain, climate, self%covariance)
-         call look_at_one_point(self, domain)
-      end if
+      call self%errors%prepare(model, domain, random_key_type(self%seed, stream_climatology), &
+                               self%weak_constraint%wants_climate(), climate)
+      call self%errors%sd_at_one_point(domain, self%background_sd)
       call self%weak_constraint%prepare(model, domain, climate)
    end subroutine prepare
 
@@ -129,21 +102,6 @@ contains
       call self%weak_constraint%forecast(domain, model, self%steps, cycle - self%start_of(due), &
                                          ensemble)
    end subroutine forecast
-
-   !> The variance that the covariance gives the circle's first point: |U^T e|².
-   subroutine look_at_one_point(self, domain)
-      type(variational_type), intent(inout) :: self
-      type(domain_type), intent(inout) :: domain
-      real(wp) :: unit(domain%n, self%covariance%components_out, 1)
-      real(wp) :: v(domain%n, self%covariance%components_in, 1)
-      real(wp) :: variance(1)
-
-      unit = 0
-      if (domain%first == 1) unit(1, 1, 1) = 1
-      call self%covariance%transposed(domain, unit, v)
-      variance = batch_products(domain, v, v)
-      self%background_sd = sqrt(variance(1))
-   end subroutine look_at_one_point
 
    pure function against_noise(self, members) result(reason)
       class(variational_type), intent(in) :: self
@@ -340,22 +298,9 @@ contains
       class(covariance_type), allocatable, intent(out) :: covariance
 
       if (self%smooths) then
-         call self%errors_of(ensemble%carried(ensemble%place_of(carried_start))%x, covariance)
+         call self%errors%at(ensemble%carried(ensemble%place_of(carried_start))%x, covariance)
       else
-         call self%errors_of(ensemble%x, covariance)
+         call self%errors%at(ensemble%x, covariance)
       end if
    end subroutine errors_of_background
-
-   !> The same, of members x(n, components, members).
-   subroutine errors_of(self, x, covariance)
-      class(variational_type), intent(in) :: self
-      real(wp), intent(in) :: x(:, :, :)
-      class(covariance_type), allocatable, intent(out) :: covariance
-
-      if (self%hybrid%uses_ensemble()) then
-         call new_hybrid_errors(self%hybrid, x, self%localisation, self%covariance, covariance)
-      else
-         covariance = self%covariance
-      end if
-   end subroutine errors_of
 end module da_analysis_variational_scheme

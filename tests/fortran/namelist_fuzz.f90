@@ -1,6 +1,6 @@
 !> Namelists damaged at random, and large ones: each is read or refused by one line, in a time that
 !> grows as their length does.
-module test_namelist_fuzz
+module namelist_fuzz
    use da_base_error, only: error_type
    use da_base_kinds, only: wp, i8
    use da_base_namelists, only: namelists_type, new_namelists
@@ -8,7 +8,7 @@ module test_namelist_fuzz
    use testing, only: testing_type
    implicit none
    private
-   public :: test_namelist_fuzz_suite
+   public :: fuzz_namelists
 
    character(len=1), parameter :: newline = achar(10)
    character(len=*), parameter :: sound = '&a ! all kinds of keys'//newline// &
@@ -23,7 +23,7 @@ module test_namelist_fuzz
 
 contains
 
-   subroutine test_namelist_fuzz_suite(tests)
+   subroutine fuzz_namelists(tests)
       type(testing_type), intent(inout) :: tests
       integer, parameter :: texts = 4000
       character(len=:), allocatable :: text
@@ -40,7 +40,7 @@ contains
       call tests%check(taken > texts/20 .and. taken < texts/2, &
                        'some damaged namelists are right: '//to_text(taken))
       call check_length(tests)
-   end subroutine test_namelist_fuzz_suite
+   end subroutine fuzz_namelists
 
    !> A text with one to four faults.
    subroutine damage(state, text)
@@ -162,4 +162,4 @@ contains
       call tests%check(size(list) == values .and. len(title) == values, 'all of a long list')
       call tests%check(ended - began < patience, 'a long namelist is read soon')
    end subroutine check_length
-end module test_namelist_fuzz
+end module namelist_fuzz
