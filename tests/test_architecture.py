@@ -231,6 +231,7 @@ MOST_MODULES = 15
 """That a file may use, those of base/ not counted: more is a place that knows every feature."""
 
 MANY_MODULES = {
+    "analysis/kalman/window.f90": "an operator put together of model, H and their repetition",
     "cycle/config.f90": "a reader for each group of the namelist",
 }
 
@@ -427,6 +428,7 @@ def test_rules_accept_a_good_source(rule: Rule) -> None:
         (module_is_named_after_the_path, broken("da_model_good", "model_good")),
         (module_is_named_after_the_path, broken("module", "module da_model_other\nmodule")),
         (used_modules_exist, broken("da_base_kinds", "da_base_colours")),
+        (implementations_are_known_to_their_list, broken("da_base_kinds", "da_roles_as_model")),
         (mpi_is_known_to_few, broken("da_base_kinds, only: wp", "mpi_f08, only: MPI_Comm")),
         (mpi_is_known_to_few, broken("da_base_kinds, only: wp, &", "MPI_F08\n", "io/good.f90")),
         (

@@ -8,7 +8,7 @@ module da_analysis_list
    use da_analysis_hybrid_envar, only: envar_type
    use da_analysis_smoother_ienks, only: new_ienks
    use da_analysis_variational_impact, only: variational_impact_type
-   use da_analysis_kalman_second_order, only: new_kalman
+   use da_analysis_kalman_scheme, only: new_kalman_scheme
    use da_analysis_setup, only: analysis_setup_type
    use da_analysis_type, only: analysis_type
    implicit none
@@ -38,7 +38,7 @@ contains
       call add('var4d', variational_impact_type())
       call add('var3d', variational_impact_type())
       call add('ienks', new_ienks())
-      call add('kalman_second_order', new_kalman())
+      call add('kalman_second_order', new_kalman_scheme())
       call add('none', new_free_run())
       call add('climatology', new_climatology())
 
@@ -76,11 +76,15 @@ contains
       class(analysis_type), allocatable, intent(out) :: analysis
       type(error_type), allocatable, intent(out) :: error
       type(entry_type), allocatable :: list(:)
+      class(analysis_type), allocatable :: special
 
       list = all_analyses()
       analysis = list(findloc(known_analyses(), name, dim=1))%analysis
       analysis%seed = setup%seed
       call analysis%configure(namelists, setup, error)
+      if (allocated(error)) return
+      call analysis%specialise(special)
+      if (allocated(special)) call move_alloc(special, analysis)
    end subroutine read_analysis
 
    !> Every scheme's groups, those of the default one active.

@@ -41,6 +41,7 @@ module da_analysis_type
       type(diagnostics_config) :: diagnosed
    contains
       procedure :: configure
+      procedure :: specialise
       procedure :: prepare
       procedure :: weighs_observations
       procedure :: carry_along
@@ -82,6 +83,12 @@ contains
       type(analysis_setup_type), intent(in) :: setup
       type(error_type), allocatable, intent(out) :: error
    end subroutine configure
+
+   !> Another scheme of the same name, where its settings ask for one; not allocated: it stays.
+   subroutine specialise(self, other)
+      class(analysis_type), intent(in) :: self
+      class(analysis_type), allocatable, intent(out) :: other
+   end subroutine specialise
 
    !> What a scheme computes once, before the first cycle; most need nothing.
    subroutine prepare(self, domain, model)

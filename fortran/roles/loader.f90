@@ -1,5 +1,6 @@
 !> The network for a role, read, checked against the run and loaded.
 module da_roles_loader
+   use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
    use da_base_error, only: error_type, input_error
    use da_base_system, only: cores
@@ -7,7 +8,6 @@ module da_roles_loader
    use da_network_file, only: network_file_type, device_type, read_network_file, &
       load_network_file, test_sample_of, check_device
    use da_network_metadata, only: file_role_type, metadata_type
-   use da_roles_shared_tiles, only: about_tiles
    use da_roles_trained_for, only: departures
    use da_roles_type, only: network_role_type, parts_type
    implicit none
@@ -78,4 +78,23 @@ contains
          end if
       end associate
    end subroutine check_fit
+
+   !> What ranks do twice; nothing where they do not.
+   function about_tiles(network, domain) result(text)
+      type(network_file_type), intent(in) :: network
+      type(domain_type), intent(in) :: domain
+      character(len=:), allocatable :: text
+      real(wp), parameter :: percent = 100
+      integer :: most
+      integer :: all
+
+      text = ''
+      associate (ranks => domain%communicator%ranks)
+         call network%operator%count_tiles(domain, most, all)
+         if (most*ranks <= all) return
+         text = 'of the '//to_text(all)//trim(merge(' tile ', ' tiles', all == 1))// &
+                ' of the circle a rank evaluates up to '//to_text(most)//': '// &
+                to_text(nint(percent*(real(most, wp)*ranks/all - 1)))//' % more than its share'
+      end associate
+   end function about_tiles
 end module da_roles_loader

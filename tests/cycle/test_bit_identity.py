@@ -301,6 +301,13 @@ CASES: dict[str, Case] = {
         SHORT,
         reaches="analysis",
     ),
+    "a window of one state": case(
+        {"cycle": {"analysis": "kalman_second_order"}, "ensemble": {"members": 1}},
+        {"kalman_second_order": {"window": 4, "reach": 9, "q": 0.02}},
+        {"observations": {"gross_error_limit": 3.0, "every": 2}},
+        SHORT,
+        reaches="analysis",
+    ),
     "a covariance of averages": case(
         {"cycle": {"analysis": "kalman_second_order", "model": "lorenz96_cubic"}},
         {"ensemble": {"members": 1}, "kalman_second_order": {"reach": 9, "q": 0.02}},

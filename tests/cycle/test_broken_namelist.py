@@ -281,6 +281,11 @@ TOGETHER = {
         "&observations error_correlation_length = 2.0 /",
         "&observations error_correlation_length not used 'kalman_second_order' R is diagonal",
     ),
+    "iterations of a filter": (
+        "&cycle analysis = 'kalman_second_order' /\n&ensemble members = 1 /\n"
+        "&kalman_second_order iterations = 3 /",
+        "line 3: &kalman_second_order iterations not used window = 0",
+    ),
     "a third order": (
         "&cycle analysis = 'kalman_second_order' /\n&kalman_second_order order = 3 /",
         "line 2: &kalman_second_order order = 3 at most 2",

@@ -25,6 +25,8 @@ NAMELISTS = {
     "var4d": "&cycle cycles = 6, analysis = 'var4d', interval = 0.2 /\n"
     f"&variational window = 3 /\n&observations kinds = {KINDS} /\n&ensemble members = 2 /\n",
     "ienks": "&cycle cycles = 6, analysis = 'ienks' /\n&ienks window = 3 /\n",
+    "one state": f"&cycle cycles = 6, analysis = 'kalman_second_order' /\n{ONE}"
+    "&kalman_second_order window = 3 /\n",
     "cubic": "&cycle cycles = 3, analysis = 'var4d', model = 'lorenz96_cubic' /\n"
     f"&background covariance = 'homogeneous' /\n{ONE}",
     "two scales": "&cycle cycles = 3, analysis = 'var3d', model = 'lorenz96_two_scale' /\n"

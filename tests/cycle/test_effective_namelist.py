@@ -42,6 +42,11 @@ CASES: dict[str, Groups] = {
         "ensemble": {"members": 1},
         "kalman_second_order": {"q": 1e-3 / 3, "order": 1},
     },
+    "a window of one state": {
+        "cycle": {"analysis": "kalman_second_order"},
+        "ensemble": {"members": 1},
+        "kalman_second_order": {"window": 2, "iterations": 3, "tolerance": 1e-4 / 3},
+    },
     "var3d": {"cycle": {"analysis": "var3d"}, "background": {"factor": 0.03}},
     "none": {"cycle": {"analysis": "none"}},
     "climatology": {"cycle": {"analysis": "climatology"}},

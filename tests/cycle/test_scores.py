@@ -118,6 +118,33 @@ def test_adaptive_inflation_needs_no_tuning(members: int, score: Score) -> None:
     assert 1.0 < run["inflation_mean"].attrs["time_mean"] < 1.1
 
 
+@pytest.mark.parametrize(
+    ("settings", "most", "spread"),
+    [
+        ({"q": 5e-5}, 0.175, 1.05),
+        ({"q": 2e-4, "order": 1}, 0.19, 1.1),
+        ({"q": 5e-6, "window": 10, "iterations": 1}, 0.160, 1.1),
+    ],
+    ids=["second order", "extended", "window"],
+)
+def test_one_state_with_its_covariance_needs_no_ensemble(
+    settings: dict[str, Any], most: float, spread: float, score: Score
+) -> None:
+    """It has less error than DAPPER's filters on these observations, 0.18, and knows its error."""
+    groups: Groups = {
+        "cycle": {"analysis": "kalman_second_order"},
+        "ensemble": {"members": 1},
+        "kalman_second_order": {"initial_sd": 0.2, **settings},
+    }
+    run = score("sakov2008", nml.merge(NEAR_TRUTH, groups))
+    rmse = run["analysis_rmse"].attrs
+    assert rmse["time_mean"] < most
+    assert rmse["maximum"] < 1.0
+    assert 0.97 < run["analysis_spread"].attrs["time_mean"] / rmse["time_mean"] < spread
+    assert run["innovation_chi2"].attrs["time_mean"] == pytest.approx(1, abs=0.02)
+    assert disagreements(run) == []
+
+
 def test_particles_follow_a_nearly_linear_system(score: Score) -> None:
     """No Gaussian is supposed, and more error is left; but nothing collapses or diverges."""
     particles: Groups = {

@@ -1,8 +1,10 @@
 !> The Kalman filter of one state against matrices: products and solutions in full.
 module test_kalman
    use da_analysis_kalman_bands, only: bands_type, new_bands
-   use da_analysis_kalman_second_order, only: kalman_type, kalman_config, new_kalman, &
-      carried_covariance
+   use da_analysis_kalman_second_order, only: kalman_type, new_kalman, carried_covariance
+   use da_analysis_kalman_settings, only: kalman_config
+   use da_analysis_kalman_window, only: kalman_window_type, new_kalman_window
+   use da_analysis_type, only: observe_analysis
    use da_base_communicator, only: alone
    use da_base_domain, only: domain_type, new_domain
    use da_base_error, only: error_type
@@ -41,6 +43,8 @@ contains
       call new_domain(points, tests%communicator, domain, error)
       call new_domain(points, alone(), whole, error)
       call check_filter(tests, domain, whole)
+      call check_window(tests, domain)
+      call check_lost_truth(tests, domain)
       call check_product(tests, new_lorenz96(lorenz96_config(n=points)), 0)
       call check_product(tests, new_lorenz96_two_scale(lorenz96_two_scale_config(n=13, fast=3)), 0)
       call check_product(tests, new_lorenz96(lorenz96_config(n=97)), 12)
@@ -135,6 +139,91 @@ contains
          end do
       end subroutine filter
    end subroutine check_filter
+
+   !> With a linear and perfect model a window's end has the filter's analysis.
+   subroutine check_window(tests, domain)
+      type(testing_type), intent(inout) :: tests
+      type(domain_type), intent(inout) :: domain
+      integer, parameter :: many = 5
+      type(kalman_type) :: filter
+      type(kalman_window_type) :: smoother
+      type(ensemble_type), dimension(2) :: ensembles
+      type(observations_type) :: observations
+      type(observations_type) :: none(0)
+      type(advection_type) :: model
+      type(error_type), allocatable :: error
+      integer :: cycle
+      integer :: k
+
+      model = new_advection(points)
+      filter = new_kalman(kalman_config(q=0.0_wp, reach=0, initial_sd=initial_sd))
+      smoother = new_kalman_window(kalman_config(q=0.0_wp, reach=0, initial_sd=initial_sd, &
+                                                 window=3))
+      call filter%prepare(domain, model)
+      call smoother%prepare(domain, model)
+      do k = 1, 2
+         ensembles(k)%members = 1
+         allocate (ensembles(k)%x(domain%n, 1, 1), ensembles(k)%carried(0))
+         call random_field(random_key_type(seed=3), int(domain%first - 1, i8), ensembles(k)%x)
+      end do
+      call filter%carry_along(domain, ensembles(1))
+      call smoother%carry_along(domain, ensembles(2))
+      call filter%take_first(ensembles(1))
+      call smoother%take_first(ensembles(2))
+      do cycle = 1, many
+         call filter%forecast(domain, model, cycle, ensembles(1))
+         call smoother%forecast(domain, model, cycle, ensembles(2))
+         observations = values_on(domain)
+         call filter%update(domain, cycle, observations, ensembles(1), error)
+         observations = values_on(domain)
+         call smoother%update_window(domain, cycle, none, observations, ensembles(2), error)
+      end do
+      call tests%check_small(maxval(abs(ensembles(1)%x - ensembles(2)%x)), 1.0e-12_wp, &
+                             'one state: the end of a window is the filter''s analysis')
+      call tests%check_small(maxval(abs(ensembles(1)%sd - ensembles(2)%sd)), 1.0e-12_wp, &
+                             'one state: so is its spread')
+   end subroutine check_window
+
+   !> A filter that is sure of a wrong state sees it, and believes the observations.
+   subroutine check_lost_truth(tests, domain)
+      type(testing_type), intent(inout) :: tests
+      type(domain_type), intent(inout) :: domain
+      real(wp), parameter :: far = 9
+      real(wp), parameter :: sure = 0.01_wp
+
+      call tests%check(distance_left(0.0_wp) > 0.9_wp*far, &
+                       'one state: without doubt it stays where it is')
+      call tests%check(distance_left(8.0_wp) < 0.1_wp*far, 'one state: a lost truth is found')
+
+   contains
+
+      function distance_left(doubt) result(distance)
+         real(wp), intent(in) :: doubt
+         real(wp) :: distance
+         type(kalman_type) :: scheme
+         type(ensemble_type) :: ensemble
+         type(observations_type) :: observations
+         type(advection_type) :: model
+         type(error_type), allocatable :: error
+         real(wp) :: largest(1)
+
+         model = new_advection(points)
+         scheme = new_kalman(kalman_config(reach=0, initial_sd=sure, doubt=doubt))
+         call scheme%prepare(domain, model)
+         ensemble%members = 1
+         allocate (ensemble%x(domain%n, 1, 1), ensemble%carried(0))
+         ensemble%x = 0
+         call scheme%carry_along(domain, ensemble)
+         observations = values_on(domain)
+         observations%value = far
+         call scheme%update(domain, 1, observations, ensemble, error)
+         call observe_analysis(domain, ensemble, observations)
+         largest = 0
+         if (observations%n > 0) largest = maxval(abs(observations%analysis - far))
+         call domain%communicator%maxima(largest)
+         distance = largest(1)
+      end function distance_left
+   end subroutine check_lost_truth
 
    !> M P M^T, with P of a short reach: bands against matrices, where no taper acts.
    subroutine check_product(tests, model, reach)

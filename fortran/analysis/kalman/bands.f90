@@ -66,8 +66,8 @@ contains
       class(model_type), intent(in) :: model
       integer, intent(in) :: wanted
       type(bands_type), intent(out) :: bands
-      real(wp), parameter :: pi = acos(-1.0_wp)
       type(tiles_type) :: teeth
+      real(wp) :: beyond
       integer :: spill(2)
       integer :: flat
       integer :: d
@@ -82,7 +82,8 @@ contains
          ! One by one: the C library's vector functions round otherwise.
          !GCC$ novector
          do d = flat, bands%ahead
-            bands%taper(d) = 0.5_wp*(1 + cos(pi*(d - flat)/(bands%ahead + 1 - flat)))
+            beyond = real(d - flat, wp)/(bands%ahead + 1 - flat)
+            bands%taper(d) = (1 - beyond)**2*(1 + 2*beyond)
          end do
       end if
       spill = model%step_reach()

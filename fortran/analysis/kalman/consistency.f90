@@ -8,7 +8,7 @@
 module da_analysis_kalman_consistency
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
-   use da_analysis_kalman_observations, only: rows_type, seen_type
+   use da_analysis_kalman_observations, only: rows_type, seen_type, cell_of
    use da_observation_type, only: observations_type
    implicit none
    private
@@ -24,7 +24,8 @@ module da_analysis_kalman_consistency
 
 contains
 
-   !> `rows` and `observations` are this rank's, with the background's spread.
+   !> `rows` and `observations` are this rank's, with the background's spread; a `doubt` of zero
+   !> changes nothing.
    subroutine widen(doubt, domain, observations, rows, covariance)
       real(wp), intent(in) :: doubt
       type(domain_type), intent(inout) :: domain
@@ -40,6 +41,7 @@ contains
       integer :: i
       integer :: j
 
+      if (.not. doubt > 0) return
       call sum_cells(domain, observations, rows, cells)
       width = min(around, (domain%total - 1)/2)
       allocate (left(width, size(cells, 2)), right(width, size(cells, 2)))
@@ -78,7 +80,7 @@ contains
       cells = 0
       do j = 1, observations%n
          if (.not. observations%is_used(j)) cycle
-         cell = int(observations%position(j)) + 2 - domain%first
+         cell = cell_of(domain, observations%position(j))
          expected = observations%background_sd(j)**2 + observations%error_sd(j)**2
          square = (observations%value(j) - observations%background(j))**2
          cells(cell, place_excess) = cells(cell, place_excess) + square/expected - 1

@@ -4,12 +4,11 @@ module da_analysis_kalman_observations
    use da_base_kinds, only: wp
    use da_base_domain, only: domain_type
    use da_network_tiles, only: tiles_type
-   use da_observation_factory, only: new_observation_operator
    use da_observation_type, only: observations_type
    use da_operator_type, only: operator_type
    implicit none
    private
-   public :: rows_type, seen_type, linearise_rows, gather_rows
+   public :: rows_type, seen_type, span_of, linearise_rows, gather_rows, cell_of
 
    !> Of the observations in the cells 1 - halo … n + halo, in order, those of cell i are
    !> first(i) … first(i + 1) - 1.
@@ -36,65 +35,110 @@ module da_analysis_kalman_observations
 
 contains
 
-   !> This rank's observations about x(n, components, 1): what they see, not yet their innovations.
-   !> One that is a network may see as far as `widest`, before its cell and behind it.
-   subroutine linearise_rows(domain, observations, widest, x, rows)
-      type(domain_type), intent(inout) :: domain
+   !> How far from its cell an observation sees, before and behind it; one that is a network as far
+   !> as `widest`.
+   pure function span_of(domain, observations, widest) result(span)
+      type(domain_type), intent(in) :: domain
       type(observations_type), intent(in) :: observations
       integer, intent(in) :: widest(2)
+      integer :: span(2)
+
+      span = 1
+      if (observations%averages > 0) span = ceiling(observations%parameters%half_width) + 1
+      if (allocated(observations%field)) span = widest
+      span = min(span, [(domain%total - 1)/2, domain%total/2])
+   end function span_of
+
+   !> This rank's observations by an operator about x(n, components, 1): what they see within `span`
+   !> of their cells, not yet their innovations. A field has ones so far apart that no observation
+   !> sees two.
+   subroutine linearise_rows(domain, operator, observations, span, x, rows)
+      type(domain_type), intent(inout) :: domain
+      class(operator_type), intent(in) :: operator
+      type(observations_type), intent(in) :: observations
+      integer, intent(in) :: span(2)
       real(wp), contiguous, intent(in) :: x(:, :, :)
       type(rows_type), intent(out) :: rows
-      class(operator_type), allocatable :: operator
-      type(tiles_type) :: teeth
+      integer, parameter :: values = 8192
       real(wp), allocatable, dimension(:, :, :) :: states, marks, dy
       integer, allocatable :: place(:)
       integer :: components
-      integer :: cell
-      integer :: column
-      integer :: number
+      integer :: fields
+      integer :: batch
+      integer :: first
+      integer :: f
       integer :: c
-      integer :: i
-      integer :: j
 
       components = size(x, 2)
-      rows%span = 1
-      if (observations%averages > 0) rows%span = ceiling(observations%parameters%half_width) + 1
-      if (allocated(observations%field)) rows%span = widest
-      rows%span = min(rows%span, [(domain%total - 1)/2, domain%total/2])
-      teeth = tiles_type(domain%total, max(1, domain%total/(sum(rows%span) + 1)))
-      allocate (rows%values(described + components*(sum(rows%span) + 1), observations%n), &
-                source=0.0_wp)
-      call new_observation_operator(observations, domain, operator)
-      states = spread(x(:, :, 1), 3, components)
+      rows%span = span
+      allocate (rows%values(described + components*(sum(span) + 1), observations%n), source=0.0_wp)
+      call number_points(domain, span, place, fields)
+      fields = fields*components
+      batch = min(fields, max(1, values/(components*((domain%total - 1)/domain%communicator%ranks &
+                                                     + 1))))
+      states = spread(x(:, :, 1), 3, batch)
       allocate (marks, mold=states)
-      allocate (dy(observations%n, 1, components))
-      allocate (place(1 - rows%span(1):domain%n + rows%span(2)))
-      do i = 1 - rows%span(1), domain%n + rows%span(2)
-         column = domain%first - 1 + i
-         place(i) = column - teeth%first(teeth%containing(column))
-      end do
-      do number = 0, (domain%total + teeth%count - 1)/teeth%count - 1
+      allocate (dy(observations%n, 1, batch))
+      do first = 0, fields - 1, batch
          marks = 0
-         do c = 1, components
-            where (place(1:domain%n) == number) marks(:, c, c) = 1
+         do f = 1, min(batch, fields - first)
+            c = mod(first + f - 1, components) + 1
+            where (place(1 + span(1):domain%n + span(1)) == (first + f - 1)/components)
+               marks(:, c, f) = 1
+            end where
          end do
          call operator%tl(domain, states, marks, dy)
+         call keep(first, min(batch, fields - first))
+      end do
+
+   contains
+
+      subroutine keep(first, count)
+         integer, intent(in) :: first
+         integer, intent(in) :: count
+         integer :: cell
+         integer :: column
+         integer :: field
+         integer :: j
+
          do j = 1, observations%n
             cell = cell_of(domain, observations%position(j))
-            do column = -rows%span(1), rows%span(2)
-               if (place(cell + column) /= number) cycle
-               associate (before => described + (column + rows%span(1))*components)
-                  rows%values(before + 1:before + components, j) = dy(j, 1, :)
-               end associate
+            do column = 0, sum(span)
+               do c = 1, components
+                  field = place(cell + column)*components + c - first
+                  if (field < 1 .or. field > count) cycle
+                  rows%values(described + column*components + c, j) = dy(j, 1, field)
+               end do
             end do
          end do
-      end do
+      end subroutine keep
    end subroutine linearise_rows
 
+   !> The number of the field that has the one of a point, place(span(1) + i) for the slab's point
+   !> i, from `span` before the slab to `span` behind it; there are so many fields.
+   subroutine number_points(domain, span, place, fields)
+      type(domain_type), intent(in) :: domain
+      integer, intent(in) :: span(2)
+      integer, allocatable, intent(out) :: place(:)
+      integer, intent(out) :: fields
+      type(tiles_type) :: teeth
+      integer :: point
+      integer :: i
+
+      teeth = tiles_type(domain%total, max(1, domain%total/(sum(span) + 1)))
+      fields = (domain%total + teeth%count - 1)/teeth%count
+      allocate (place(domain%n + sum(span)))
+      do i = 1, size(place)
+         point = domain%first - 1 + i - span(1)
+         place(i) = point - teeth%first(teeth%containing(point))
+      end do
+   end subroutine number_points
+
    !> Innovations, errors and the rows of `halo` cells around the slab.
-   subroutine gather_rows(domain, observations, halo, rows)
+   subroutine gather_rows(domain, observations, innovations, halo, rows)
       type(domain_type), intent(inout) :: domain
       type(observations_type), intent(in) :: observations
+      real(wp), intent(in) :: innovations(:)
       integer, intent(in) :: halo
       type(rows_type), intent(inout) :: rows
       real(wp) :: counts(domain%n, 1)
@@ -110,7 +154,7 @@ contains
       do j = 1, observations%n
          cell = cell_of(domain, observations%position(j))
          counts(cell, 1) = counts(cell, 1) + 1
-         rows%values(1, j) = observations%value(j) - observations%background(j)
+         rows%values(1, j) = innovations(j)
          rows%values(2, j) = observations%error_sd(j)**2
          if (.not. observations%is_used(j)) rows%values(:2, j) = [0.0_wp, -1.0_wp]
       end do

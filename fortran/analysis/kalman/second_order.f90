@@ -13,32 +13,25 @@ module da_analysis_kalman_second_order
    use da_base_error, only: error_type, input_error
    use da_base_namelists, only: namelists_type
    use da_base_text, only: to_text
-   use da_base_timer, only: phase_forecast
-   use da_analysis_kalman_bands, only: bands_type, new_bands, reach_on
+   use da_analysis_kalman_bands, only: bands_type, new_bands
    use da_analysis_kalman_consistency, only: widen
-   use da_analysis_kalman_observations, only: rows_type, linearise_rows
+   use da_analysis_kalman_forecast, only: first_covariance, forecast_cycle, standard_deviations
+   use da_analysis_kalman_observations, only: rows_type, span_of, linearise_rows
+   use da_analysis_kalman_settings, only: kalman_config, read_kalman
    use da_analysis_kalman_update, only: observe_spread, update_covariance
    use da_analysis_setup, only: analysis_setup_type
    use da_analysis_type, only: analysis_type, observe_background
    use da_ensemble_type, only: ensemble_type
    use da_model_type, only: model_type
+   use da_observation_factory, only: new_observation_operator
    use da_observation_quality_control, only: check_gross_errors
    use da_observation_type, only: observations_type
+   use da_operator_type, only: operator_type
    implicit none
    private
-   public :: kalman_type, kalman_config, new_kalman, carried_covariance
+   public :: kalman_type, new_kalman, observe_rows, carried_covariance
 
    character(len=*), parameter :: carried_covariance = 'error_covariance'
-
-   !> `&kalman_second_order`
-   type :: kalman_config
-      integer :: order = 2
-      real(wp) :: q = 1.0e-4_wp
-      real(wp) :: inflation = 1
-      integer :: reach = 24
-      real(wp) :: doubt = 8
-      real(wp) :: initial_sd = 1
-   end type kalman_config
 
    type, extends(analysis_type) :: kalman_type
       type(kalman_config) :: config
@@ -61,26 +54,7 @@ contains
       type(analysis_setup_type), intent(in) :: setup
       type(error_type), allocatable, intent(out) :: error
 
-      call namelists%open_group('kalman_second_order', 'Kalman filter of one state, used by '// &
-                                'analysis = ''kalman_second_order''')
-      call namelists%get('order', self%config%order, &
-                         'of what the mean''s forecast knows of its errors: 1 (the extended '// &
-                         'Kalman filter) or 2', minimum=1, maximum=2)
-      call namelists%get('q', self%config%q, &
-                         'model error: variance added to each variable in a cycle', minimum=0.0_wp)
-      call namelists%get('inflation', self%config%inflation, &
-                         'factor of the forecast''s error standard deviations; 1: none', &
-                         above=0.0_wp)
-      call namelists%get('reach', self%config%reach, &
-                         'points over which errors covary, tapered in the last third; 0, or '// &
-                         'half the circle: all, as they are', minimum=0)
-      call namelists%get('doubt', self%config%doubt, &
-                         'by how many standard deviations the squared innovations around a '// &
-                         'point may exceed what is expected of them, before its variance grows '// &
-                         'to what they say; 0: any', minimum=0.0_wp)
-      call namelists%get('initial_sd', self%config%initial_sd, 'of the first state''s errors', &
-                         above=0.0_wp)
-      call namelists%close_group(error)
+      call read_kalman(namelists, self%config, error)
       if (allocated(error)) return
       self%copies = copies_of(self%config)
       self%gross_error_limit = setup%gross_error_limit
@@ -124,12 +98,8 @@ contains
       type(ensemble_type), intent(inout) :: ensemble
       real(wp), allocatable :: covariance(:, :, :)
 
-      associate (components => size(ensemble%x, 2))
-         allocate (covariance(domain%n, components, &
-                              components*(reach_on(domain%total, self%config%reach) + 1)), &
-                   source=0.0_wp)
-      end associate
-      call add_to_variances(covariance, self%config%initial_sd**2)
+      call first_covariance(self%config, domain, size(ensemble%x, 2), ensemble%parameters, &
+                            covariance)
       call ensemble%carry(carried_covariance, '', .false., covariance)
    end subroutine carry_along
 
@@ -140,54 +110,19 @@ contains
       ensemble%sd = standard_deviations(ensemble%carried(ensemble%place_of(carried_covariance))%x)
    end subroutine take_first
 
-   !> The state and its covariance, step by step.
    subroutine forecast(self, domain, model, cycle, ensemble)
       class(kalman_type), intent(in) :: self
       type(domain_type), intent(inout) :: domain
       class(model_type), intent(in) :: model
       integer, intent(in) :: cycle
       type(ensemble_type), intent(inout) :: ensemble
-      integer :: step
 
-      call domain%timer%start(phase_forecast)
       associate (covariance => ensemble%carried(ensemble%place_of(carried_covariance))%x)
-         do step = 1, self%steps
-            call advance(self, domain, model, covariance, ensemble%x)
-         end do
-         covariance = self%config%inflation**2*covariance
-         call add_to_variances(covariance, self%config%q)
+         call forecast_cycle(self%config, self%bands, domain, model, self%steps, covariance, &
+                             ensemble%x)
          ensemble%sd = standard_deviations(covariance)
       end associate
-      call domain%timer%stop()
    end subroutine forecast
-
-   !> One step. Where the model tells what P adds to the tendency, that of the step is the mean of
-   !> those at its ends.
-   subroutine advance(self, domain, model, covariance, x)
-      class(kalman_type), intent(in) :: self
-      type(domain_type), intent(inout) :: domain
-      class(model_type), intent(in) :: model
-      real(wp), contiguous, intent(inout) :: covariance(:, :, :)
-      real(wp), contiguous, intent(inout) :: x(:, :, :)
-      real(wp), allocatable :: before(:, :)
-      real(wp), allocatable :: after(:, :)
-      real(wp) :: shift(size(x, 1), size(x, 2))
-
-      shift = 0
-      if (self%config%order > 1) then
-         call model%second_order(domain, covariance, before)
-         if (.not. allocated(before)) then
-            call self%bands%curvature(model, domain, x, covariance, shift)
-         end if
-      end if
-      call self%bands%propagate(model, domain, x, covariance)
-      if (allocated(before)) then
-         call model%second_order(domain, covariance, after)
-         shift = 0.5_wp*model%dt*(before + after)
-      end if
-      call model%advance(domain, 1, x)
-      x(:, :, 1) = x(:, :, 1) + shift
-   end subroutine advance
 
    subroutine update(self, domain, cycle, observations, ensemble, error)
       class(kalman_type), intent(in) :: self
@@ -196,43 +131,38 @@ contains
       type(observations_type), intent(inout) :: observations
       type(ensemble_type), intent(inout) :: ensemble
       type(error_type), allocatable, intent(out) :: error
-      real(wp), allocatable :: hx(:, :)
       type(rows_type) :: rows
 
       associate (covariance => ensemble%carried(ensemble%place_of(carried_covariance))%x)
-         call observe_background(domain, ensemble, observations, hx)
-         call linearise_rows(domain, observations, [self%bands%behind, self%bands%ahead], &
-                             ensemble%x, rows)
-         call observe_spread(self%bands, domain, rows, covariance, observations)
-         call check_gross_errors(self%gross_error_limit, observations)
-         if (self%config%doubt > 0) then
-            call widen(self%config%doubt, domain, observations, rows, covariance)
-         end if
-         call update_covariance(self%bands, domain, observations, rows, covariance, &
+         call observe_rows(self%bands, self%gross_error_limit, domain, ensemble, covariance, &
+                              observations, rows)
+         call widen(self%config%doubt, domain, observations, rows, covariance)
+         call update_covariance(self%bands, domain, observations, &
+                                observations%value - observations%background, rows, covariance, &
                                 ensemble%x(:, :, 1))
          ensemble%sd = standard_deviations(covariance)
       end associate
    end subroutine update
 
-   !> Add to the variances of each point's components.
-   pure subroutine add_to_variances(covariance, variance)
-      real(wp), intent(inout) :: covariance(:, :, :)
-      real(wp), intent(in) :: variance
-      integer :: c
+   !> What observations make of the background, their rows about it, and quality control.
+   subroutine observe_rows(bands, gross_error_limit, domain, ensemble, covariance, &
+                              observations, rows)
+      type(bands_type), intent(in) :: bands
+      real(wp), intent(in) :: gross_error_limit
+      type(domain_type), intent(inout) :: domain
+      type(ensemble_type), intent(in) :: ensemble
+      real(wp), contiguous, intent(in) :: covariance(:, :, :)
+      type(observations_type), intent(inout) :: observations
+      type(rows_type), intent(out) :: rows
+      class(operator_type), allocatable :: operator
+      real(wp), allocatable :: hx(:, :)
 
-      do c = 1, size(covariance, 2)
-         covariance(:, c, c) = covariance(:, c, c) + variance
-      end do
-   end subroutine add_to_variances
-
-   !> sd(n, components)
-   pure function standard_deviations(covariance) result(sd)
-      real(wp), intent(in) :: covariance(:, :, :)
-      real(wp) :: sd(size(covariance, 1), size(covariance, 2))
-      integer :: c
-
-      do c = 1, size(sd, 2)
-         sd(:, c) = sqrt(covariance(:, c, c))
-      end do
-   end function standard_deviations
+      call observe_background(domain, ensemble, observations, hx)
+      call new_observation_operator(observations, domain, operator)
+      call linearise_rows(domain, operator, observations, &
+                          span_of(domain, observations, [bands%behind, bands%ahead]), ensemble%x, &
+                          rows)
+      call observe_spread(bands, domain, rows, covariance, observations)
+      call check_gross_errors(gross_error_limit, observations)
+   end subroutine observe_rows
 end module da_analysis_kalman_second_order

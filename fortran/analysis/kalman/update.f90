@@ -11,7 +11,7 @@ module da_analysis_kalman_update
    use da_base_domain, only: domain_type
    use da_analysis_kalman_bands, only: bands_type, padded
    use da_analysis_kalman_kernels, only: assimilate_one
-   use da_analysis_kalman_observations, only: rows_type, seen_type, gather_rows
+   use da_analysis_kalman_observations, only: rows_type, seen_type, gather_rows, cell_of
    use da_network_tiles, only: tiles_type, new_tiles
    use da_observation_type, only: observations_type
    implicit none
@@ -45,7 +45,7 @@ contains
 
       call padded(domain, rows%span, covariance, wide)
       do j = 1, observations%n
-         cell = int(observations%position(j)) + 2 - domain%first
+         cell = cell_of(domain, observations%position(j))
          call rows%see(bands%components, j, seen)
          variance = 0
          do k = 1, seen%count
@@ -80,15 +80,14 @@ contains
 
    !> From the background to the analysis: x(n, components) and its covariance. `rows` are this
    !> rank's, and become those around it.
-   subroutine update_covariance(bands, domain, observations, rows, covariance, x)
+   subroutine update_covariance(bands, domain, observations, innovations, rows, covariance, x)
       type(bands_type), intent(in) :: bands
       type(domain_type), intent(inout) :: domain
       type(observations_type), intent(in) :: observations
+      real(wp), intent(in) :: innovations(:)
       type(rows_type), intent(inout) :: rows
       real(wp), contiguous, intent(inout) :: covariance(:, :, :)
       real(wp), intent(inout) :: x(:, :)
-      !> Points of a tile for each of its margin's.
-      integer, parameter :: share = 1
       type(tiles_type) :: tiles
       type(piece_type) :: piece
       real(wp), allocatable :: wide(:, :, :)
@@ -99,8 +98,8 @@ contains
       integer :: most
       integer :: t
 
-      margin = bands%ahead
-      tiles = new_tiles(domain%total, share*margin)
+      margin = bands%ahead + maxval(rows%span) - 1
+      tiles = new_tiles(domain%total, bands%ahead)
       most = (domain%total + tiles%count - 1)/tiles%count
       halo = most - 1 + margin
       piece%whole = bands%whole .or. most + 2*margin > domain%total
@@ -110,7 +109,7 @@ contains
          most = domain%total
          halo = domain%total
       end if
-      call gather_rows(domain, observations, halo, rows)
+      call gather_rows(domain, observations, innovations, halo, rows)
       call padded(domain, [halo, halo], covariance, wide)
       allocate (p((most + 2*margin)*bands%components, (most + 2*margin)*bands%components))
       allocate (dx(size(p, 1)), v(size(p, 1)))

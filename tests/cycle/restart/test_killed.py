@@ -83,6 +83,11 @@ CASES: dict[str, Groups] = {
         "ensemble": {"members": 1},
         "kalman_second_order": {"reach": 12, "q": 0.001},
     },
+    "kalman_second_order, window": {
+        "cycle": {"analysis": "kalman_second_order"},
+        "ensemble": {"members": 1},
+        "kalman_second_order": {"window": 5},
+    },
     "fgat": {
         "cycle": {"analysis": "var3d"},
         "variational": {"window": 5},
