@@ -6,7 +6,6 @@ module da_cycle_config
    use da_base_system, only: directory_of
    use da_base_text, only: to_text
    use da_analysis_list, only: known_analyses, read_analysis, document_analyses
-   use da_analysis_setup, only: analysis_setup_type
    use da_analysis_type, only: analysis_type
    use da_run_observation_source, only: observation_source_config, read_observation_source
    use da_cycle_output_name, only: default_output
@@ -68,6 +67,7 @@ contains
       type(config_type), intent(out) :: config
       type(error_type), allocatable, intent(out) :: error
       type(namelists_type) :: documentation
+      type(setup_type) :: setup
       integer :: r
 
       call document(documentation)
@@ -91,10 +91,8 @@ contains
       if (allocated(error)) return
       if (config%model%parameters > 0) call read_parameters(namelists, config%parameters, error)
       if (allocated(error)) return
-      call read_analysis(config%analysis_name, namelists, &
-                         analysis_setup_type(config%seed, config%ensemble%members, &
-                                             config%observations%gross_error_limit, &
-                                             config%observations%errors%correlation_length), &
+      setup = setup_of(config)
+      call read_analysis(config%analysis_name, namelists, setup%analysis_setup_type, &
                          config%analysis, error)
       if (allocated(error)) return
       call read_networks(namelists, config%networks, error)
@@ -209,6 +207,8 @@ contains
       setup%has_truth = config%truth%source /= 'none'
       setup%seed = config%seed
       setup%members = config%ensemble%members
+      setup%gross_error_limit = config%observations%gross_error_limit
+      setup%error_correlation_length = config%observations%errors%correlation_length
       if (allocated(config%model)) setup%points = config%model%points
       setup%cycles = config%cycles
       setup%burn_in = config%burn_in

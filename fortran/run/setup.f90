@@ -1,19 +1,18 @@
 !> What a run is, as far as its parts must agree with it.
 module da_run_setup
    use da_base_kinds, only: wp
+   use da_analysis_setup, only: analysis_setup_type
    implicit none
    private
    public :: setup_type
 
-   type :: setup_type
+   type, extends(analysis_setup_type) :: setup_type
       !> Names of files, for messages.
       character(len=:), allocatable :: namelist
       character(len=:), allocatable :: truth_file
       integer :: points = 1
-      integer :: members = 1
       integer :: cycles = 1
       integer :: burn_in = 0
-      integer :: seed = 0
       !> Model time from analysis to analysis, and how many steps of the model that is.
       real(wp) :: interval = 1
       integer :: steps = 1
