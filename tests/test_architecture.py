@@ -232,7 +232,6 @@ MOST_MODULES = 15
 
 MANY_MODULES = {
     "analysis/kalman/window.f90": "an operator put together of model, H and their repetition",
-    "cycle/config.f90": "a reader for each group of the namelist",
 }
 
 
