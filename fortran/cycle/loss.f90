@@ -114,11 +114,14 @@ contains
       character(len=:), allocatable :: text
 
       text = ''
-      associate (record => self%record)
+      associate (record => self%record, tables => self%record%tables)
          if (record%lost_at == cycle) then
             text = 'the truth and its observations go on alone'
-         else if (record%restarts(cycle) == 1 .and. record%restarts(cycle - 1) == 0) then
-            text = 'the filter goes on from a new first ensemble, as after any other loss'
+         else if (self%config%on_loss == 'restart') then
+            if (tables%value(tables%place_of(table_restarted), cycle) > 0) then
+               if (record%restarts(cycle) == 1) text = 'the filter goes on from a new first '// &
+                  'ensemble, as after any other loss'
+            end if
          end if
       end associate
       if (len(text) > 0) text = 'cycle '//to_text(cycle)//': the ensemble is not finite any '// &
