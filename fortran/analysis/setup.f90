@@ -10,6 +10,7 @@ module da_analysis_setup
    type :: analysis_setup_type
       integer :: seed = 0
       integer :: members = 2
+      integer :: points = 1
       real(wp) :: gross_error_limit = 0
       real(wp) :: error_correlation_length = 0
    end type analysis_setup_type

@@ -10,7 +10,6 @@ module da_run_setup
       !> Names of files, for messages.
       character(len=:), allocatable :: namelist
       character(len=:), allocatable :: truth_file
-      integer :: points = 1
       integer :: cycles = 1
       integer :: burn_in = 0
       !> Model time from analysis to analysis, and how many steps of the model that is.

@@ -318,6 +318,11 @@ TOGETHER = {
     "all cycles left out": ("&cycle cycles = 6, burn_in = 6 /", "&cycle burn_in = 6 less cycles"),
     "more than a rank can count": ("&lorenz96 n = 1000000000 /", "1000000000 points more ranks"),
     "more than fits": ("&cycle cycles = 1000000000 /", "GiB available fewer cycles"),
+    "a whole covariance that does not fit": (
+        "&cycle analysis = 'kalman_second_order' / &ensemble members = 1 / "
+        "&lorenz96 n = 1000000 / &kalman_second_order reach = 0 /",
+        "GiB available fewer points",
+    ),
     "the truth has another size": ("&truth_lorenz96 n = 20 /", "&truth_lorenz96 n = 20 n = 40"),
     "nothing to observe": ("&truth source = 'none' /", "&observations source 'twin' no truth"),
     "no truth file": ("&truth source = 'file' /", "&truth file needed source = 'file'"),

@@ -29,6 +29,7 @@ contains
       smoother = new_kalman_window(self%config)
       smoother%seed = self%seed
       smoother%gross_error_limit = self%gross_error_limit
+      smoother%copies = max(smoother%copies, self%copies)
       call move_alloc(smoother, other)
    end subroutine specialise
 end module da_analysis_kalman_scheme

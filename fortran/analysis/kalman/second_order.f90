@@ -13,7 +13,7 @@ module da_analysis_kalman_second_order
    use da_base_error, only: error_type, input_error
    use da_base_namelists, only: namelists_type
    use da_base_text, only: to_text
-   use da_analysis_kalman_bands, only: bands_type, new_bands
+   use da_analysis_kalman_bands, only: bands_type, new_bands, reach_on
    use da_analysis_kalman_consistency, only: widen
    use da_analysis_kalman_forecast, only: first_covariance, forecast_cycle, standard_deviations
    use da_analysis_kalman_observations, only: rows_type, span_of, linearise_rows
@@ -56,7 +56,7 @@ contains
 
       call read_kalman(namelists, self%config, error)
       if (allocated(error)) return
-      self%copies = copies_of(self%config)
+      self%copies = copies_of(reach_on(setup%points, self%config%reach))
       self%gross_error_limit = setup%gross_error_limit
       if (setup%members > 1) then
          call input_error(error, namelists%file//': &ensemble members = '// &
@@ -74,14 +74,14 @@ contains
 
       self%name = 'kalman_second_order'
       if (present(config)) self%config = config
-      self%copies = copies_of(self%config)
+      self%copies = copies_of(self%config%reach)
    end function new_kalman
 
    !> Bands with their halo, and columns of them in a comb.
-   pure integer function copies_of(config)
-      type(kalman_config), intent(in) :: config
+   pure integer function copies_of(reach)
+      integer, intent(in) :: reach
 
-      copies_of = 4*config%reach
+      copies_of = 4*reach
    end function copies_of
 
    subroutine prepare(self, domain, model)
